@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from reconciler.errors import Conflict, StateError
-from reconciler.model import Original, Snapshot, Stored
+from reconciler.model import Document, Original, Snapshot, Stored
 from reconciler.ports import Changes, Write, WriteAccess, WriteResult
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
@@ -108,3 +108,11 @@ class MemoryStore:
             return WriteResult(write.environment, None)
         self.documents[write.environment] = data
         return WriteResult(write.environment, version_of(data))
+
+
+def filled(*documents: Document) -> MemoryStore:
+    """Return a store with these documents."""
+    store = MemoryStore()
+    for result in store.write([Write(one.environment, one, None) for one in documents]):
+        assert result.error is None
+    return store

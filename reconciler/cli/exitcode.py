@@ -69,12 +69,9 @@ def of_plan(plan: Plan, *, detailed: bool) -> ExitCode:
 
 def of_drift(found: Drift) -> ExitCode:
     """Return the code of drift: 1 if a read of --observe failed, else 2 for any finding except `unobservable`."""
-    from reconciler.model import FindingKind
-
     if found.failed:
         return ExitCode.NOT_APPLIED
-    drifted = any(finding.kind is not FindingKind.UNOBSERVABLE for finding in found.findings)
-    return ExitCode.CHANGES if drifted else ExitCode.DONE
+    return ExitCode.CHANGES if any(finding.kind.is_drift for finding in found.findings) else ExitCode.DONE
 
 
 def of_check(result: CheckResult) -> ExitCode:

@@ -249,7 +249,7 @@ _TITLES = {
 
 def _explain(step: Step, error: Exception) -> None:
     """Write the error that ended the step. For our own fault only its kind, as the message may hold a secret value."""
-    from reconciler.views.github_comment import render_failure
+    from reconciler.views.markdown_failure import render_failure
 
     code, text = of_error(error), describe_error(error)
     step.output("exit-code", str(int(code)))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 
-from reconciler.model import EVENTS, Action, Desired, Destination, EnvironmentPlan
+from reconciler.model import EVENTS, Desired, Destination, EnvironmentPlan
 
 _AT_A_TIME = 500  # environments
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
@@ -71,7 +71,7 @@ def plan_digest(planned: Iterable[EnvironmentPlan]) -> str:
             one.body_before,
         ]
         for one in sorted(planned, key=lambda one: one.environment)
-        if one.action in (Action.CREATE, Action.UPDATE)
+        if one.action.changes
     )
 
 

@@ -102,7 +102,7 @@ def _parse(text: str) -> Template | Fault:
             fixed_bytes += 1
             if name is not None:
                 secrets.append(name.removeprefix(SECRET))
-        elif name is not None and _VAR_NAME.fullmatch(name):
+        elif name is not None and is_var_name(name):
             names.append(name)
             parts += ["".join(literal), name]
             literal.clear()
@@ -118,11 +118,16 @@ def _parse(text: str) -> Template | Fault:
 _parse_once = lru_cache(maxsize=4096)(_parse)  # thousands of environments share the template of a default, or its fault
 
 
+def is_var_name(name: str) -> bool:
+    """Return whether a var may have this name."""
+    return _VAR_NAME.fullmatch(name) is not None
+
+
 def _find_brace_fault(found: str, name: str | None) -> Fault:
     if name is None:
         return Fault(f"has a single {found!r}", "write {{ or }} for a literal brace")
     meant = name.strip()
-    if _VAR_NAME.fullmatch(meant):
+    if is_var_name(meant):
         return Fault("has blanks around a name in braces", f"write {{{meant}}}, without blanks")
     if meant.lower().startswith("secret") and ":" in meant:
         return Fault("names a secret in another form", "write {secret:PLUG_SECRET_NAME}, in lower case, without blanks")

@@ -23,12 +23,11 @@ from reconciler.core.account import FIELDS, NEVER_SHOWN, NOT_SHOWN, Account
 from reconciler.core.fill import TemplateFault, double_braces, parse_template, secret_names, split_secrets
 from reconciler.core.masking import mask_url
 from reconciler.core.slips import FOREIGN_SECRET, find_foreign_secret
-from reconciler.core.spelling import undo_percent
+from reconciler.core.spelling import MIN_SEARCHED, undo_percent
 from reconciler.core.urls import find_url_fault
 from reconciler.model import EVENTS, Event, Unprinted
 
 MIN_RANDOM = 16  # characters: a shorter part of a path does not look random
-MIN_SEARCHED = 8  # characters: a shorter value occurs in many URLs by chance
 MAX_ROLE = 40  # characters of a query parameter's name that are used in a secret's name
 NOTHING_REGISTERED = "nothing is registered in Plug"
 PATH_ROLE = "PATH"

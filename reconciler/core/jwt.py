@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import Any
 
-ORGANIZATION = "organizationId"
+ORGANIZATION_CLAIM = "organizationId"
 
 
 def read_payload(text: str) -> dict[str, Any]:

@@ -73,9 +73,8 @@ def summarize_environment(
     failing: bool = False,
 ) -> Overview:
     """Return the standings of one environment at `now`, from its findings. `desired` is None for an orphan."""
-    intent = document.intent if document else None
-    locked = intent is not None and intent.is_live(now)
-    doubt = intent is not None and (intent.doubt or not locked)
+    locked = document is not None and document.is_locked(now)
+    doubt = document is not None and document.is_in_doubt(now)
     orphan = planned.action is Action.ORPHAN
     never = not orphan and (document is None or document.applied is None)
     cells = tuple(_find_cells(findings, desired, never=never, doubt=doubt, orphan=orphan, locked=locked))

@@ -7,7 +7,7 @@ See docs/contract.md#plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -37,8 +37,11 @@ from reconciler.text.instants import is_in_future
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
 
-CHANGING = frozenset({Reason.WEBHOOKS_CHANGED, Reason.ENDPOINT_CHANGED})  # the reasons that make an update
-LIVE = "live"  # in `unchecked` of an environment whose account could not be read with --observe
+_CHANGING = frozenset({Reason.WEBHOOKS_CHANGED, Reason.ENDPOINT_CHANGED})  # the reasons that make an update
+# the entries of a plan's `unchecked`: an account, a secret (with its name behind the prefix), a read of --observe
+ACCOUNT = "account"
+SECRET_PREFIX = "secret:"  # noqa: S105 - names' beginning
+LIVE = "live"
 
 
 class PlanInput(Struct, frozen=True):
@@ -72,7 +75,7 @@ def plan_environment(
     if document is not None and document.intent is not None:
         reasons.append(Reason.UNCERTAIN)
     if applied is not None:
-        differing, unchecked = compare_record(desired, applied, fingerprint, given)
+        differing, unchecked = _compare_record(desired, applied, fingerprint, given)
         reasons.extend(differing)
     if live:
         reasons.append(Reason.LIVE_DRIFT)
@@ -80,7 +83,7 @@ def plan_environment(
         unchecked = (*unchecked, LIVE)
     if given.requested:
         reasons.append(Reason.REQUESTED)
-    action = choose_action(applied, reasons)
+    action = choose_action(reasons)
     return EnvironmentPlan(
         environment=desired.environment,
         action=action,
@@ -101,26 +104,26 @@ def plan_environment(
 
 
 def _find_live(observation: Observation | None, desired: Desired, document: Head | None) -> tuple[LiveDifference, ...]:
-    if observation is None or document is None or document.applied is None:
+    if observation is None:
         return ()
     from reconciler.core.observe import find_live  # late, as few plans observe
 
     return find_live(observation, desired, document)
 
 
-def choose_action(applied: Applied | None, reasons: Sequence[Reason]) -> Action:
-    """Return `create` without an applied record, `update` for a changed URL or destination, else `reassert` or `noop`.
+def choose_action(reasons: Collection[Reason]) -> Action:
+    """Return `create` if it was never applied, `update` for a changed URL or destination, else `reassert` or `noop`.
 
     It is `reassert` if there is any reason.
     """
-    if applied is None:
+    if Reason.NEVER_APPLIED in reasons:
         return Action.CREATE
-    if not CHANGING.isdisjoint(reasons):
+    if not _CHANGING.isdisjoint(reasons):
         return Action.UPDATE
     return Action.REASSERT if reasons else Action.NOOP
 
 
-def compare_record(
+def _compare_record(
     desired: Desired, applied: Applied, fingerprint: Fingerprint, given: PlanInput
 ) -> tuple[list[Reason], tuple[str, ...]]:
     """Return the reasons other than changed URLs, and what was not compared, as a token or secret is missing."""
@@ -129,14 +132,14 @@ def compare_record(
     if (applied.endpoint, applied.body) != (desired.endpoint, desired.body):
         reasons.append(Reason.ENDPOINT_CHANGED)
     if fingerprint.account is None or applied.account is None:
-        unchecked.append("account")
+        unchecked.append(ACCOUNT)
     elif fingerprint.account != applied.account:
         reasons.append(Reason.ACCOUNT_CHANGED)
     secret_changed = False
     for name in desired.secrets:
         available, recorded = fingerprint.secrets.get(name), applied.secrets.get(name)
         if available is None or recorded is None:
-            unchecked.append(f"secret:{name}")
+            unchecked.append(f"{SECRET_PREFIX}{name}")
         elif available != recorded:
             secret_changed = True
     if secret_changed:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from reconciler.core.hosts import is_special_address
 from reconciler.core.urls import host_of, is_loopback_url, port_of, split_url
 from reconciler.model import EVENTS, CheckResult, CheckStage, Desired, Event, ReceiverCheck, Webhooks
+from reconciler.text.counts import counted
 
 CERTIFICATE_WARNING_DAYS = 21  # 90-day certificates are usually renewed with 30 left: 21 is nine days late
 REASONS_NAMED = 2  # of one environment's failing receivers; the others are counted
@@ -176,11 +177,12 @@ def conclude(receiver: Receiver, probe: ProbeResult, answers: Sequence[Answer], 
 
 def _find_warnings(place: Place, probe: ProbeResult, days: int | None) -> Iterator[str]:
     if days is not None and days < CERTIFICATE_WARNING_DAYS:
-        when = "in less than a day" if days < 1 else "in 1 day" if days == 1 else f"in {days} days"
-        yield f"the certificate of {place.host} expires {when}"
+        when = counted(days, "day") if days >= 1 else "less than a day"
+        yield f"the certificate of {place.host} expires in {when}"
     left_out = len(probe.addresses) - len(choose_addresses(probe.addresses, allow_local=place.allow_local))
     if probe.ok and left_out:
-        yield f"{place.host} also resolves to {left_out} private or special addresses, which Plug can't reach"
+        addresses = counted(left_out, "private or special address", "private or special addresses")
+        yield f"{place.host} also resolves to {addresses}, which Plug can't reach"
 
 
 def explain_status(status: int | None) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.core.observe import EventComparison, Observation, Verdict
-from reconciler.core.planner import CHANGING, LIVE
+from reconciler.core.planner import LIVE, choose_action
 from reconciler.errors import StalePlan
 from reconciler.model import Action, BodyForm, Destination, EnvironmentPlan, Plan, Reason, Where
 from reconciler.text.escape import for_terminal
@@ -108,14 +108,9 @@ def _destination(one: EnvironmentPlan) -> tuple[Destination | None, str | None, 
 
 def _is_sound(one: EnvironmentPlan) -> bool:
     """Return whether the action follows from the reasons; in an edited file it may not."""
-    if one.action in (Action.NOOP, Action.ORPHAN):
+    if one.action is Action.ORPHAN:
         return not one.reasons
-    expected = Action.REASSERT
-    if Reason.NEVER_APPLIED in one.reasons:
-        expected = Action.CREATE
-    elif not CHANGING.isdisjoint(one.reasons):
-        expected = Action.UPDATE
-    return bool(one.reasons) and one.action is expected
+    return one.action is choose_action(one.reasons)
 
 
 def _with_decision(then: Mapping[str, EnvironmentPlan], now: EnvironmentPlan) -> EnvironmentPlan:
@@ -129,8 +124,8 @@ def check_expected(digest: str, fresh: Plan) -> None:
     A plan without a create or an update passes, as a reassert only sends again what was approved before; with
     --reassert it passes only where it reasserts nothing.
     """
-    changing = (Action.CREATE, Action.UPDATE, *((Action.REASSERT,) if fresh.requested else ()))
-    if digest in (fresh.digest, fresh.fleet_digest) or not any(one.action in changing for one in fresh.environments):
+    needs_review = any(one.action.changes or (one.action.puts and fresh.requested) for one in fresh.environments)
+    if digest in (fresh.digest, fresh.fleet_digest) or not needs_review:
         return
     raise StalePlan(
         f"the plan is not the one expected ({digest}): its digest is {fresh.digest}, its fleet_digest "

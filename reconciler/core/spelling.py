@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator
 
+MIN_SEARCHED = 8  # characters of a value that is searched for: a shorter one occurs in many texts by chance
 ENOUGH = 24  # a longer spelling is found by this many characters at its end
 PART = 32  # characters of a value that are encoded: each code of them is longer than ENOUGH
 MIN_CORE = 4  # characters of a code, without those that depend on its neighbours; a shorter code occurs in any text
 _HEX = {f"{number:02x}": chr(number) for number in range(256)}
 _ONE_ALPHABET = str.maketrans("-_", "+/")  # base64's other alphabet has - and _ for + and /
-_BYTES_OF_CODE = {5: 5, 6: 3}  # bits of a character -> bytes after which characters and bytes end together again
 _OTHER_ALPHABET = str.maketrans("+/", "-_")
+_BYTES_OF_CODE = {5: 5, 6: 3}  # bits of a character -> bytes after which characters and bytes end together again
 
 
 class SpelledValues:

@@ -6,11 +6,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from reconciler.core.json_keys import has_repeated_key
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.formats.check_file import CheckFile
 from reconciler.formats.drift_file import DriftFile
-from reconciler.formats.json_text import FormatError
+from reconciler.formats.json_text import FormatError, refuse_repeated_keys
 from reconciler.formats.plan_file import decode_plan
 from reconciler.formats.result_file import ResultFile
 from reconciler.formats.validation_file import ValidationFile
@@ -25,13 +24,12 @@ _ANY: TypeAdapter[ResultFile | DriftFile | CheckFile | ValidationFile] = TypeAda
 def decode_any(data: bytes) -> ReadFile:
     """Decode a result of any of the formats. Raises FormatError for anything else."""
     found = _decode(data)
-    if has_repeated_key(data):
-        raise FormatError("was edited: a key appears twice in it")
+    refuse_repeated_keys(data)
     return found
 
 
 def _decode(data: bytes) -> ReadFile:
-    if data.lstrip()[:60].find(b"reconciler.plan/") >= 0:
+    if b"reconciler.plan/" in data.lstrip()[:60]:
         return decode_plan(data)
     try:
         return _ANY.validate_json(data)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from reconciler.core.json_keys import has_repeated_key
-from reconciler.formats.json_text import FormatError, describe_place, dump
+from reconciler.formats.json_text import FormatError, ReadPart, describe_place, dump, refuse_repeated_keys
 from reconciler.model import CheckResult, CheckStage, Event, ReceiverCheck
 
 CHECK_FORMAT = "reconciler.check/1"
@@ -45,13 +44,7 @@ def _receiver_out(receiver: ReceiverCheck) -> dict[str, Any]:
     }
 
 
-class _Part(BaseModel):
-    """A part of the file. Types are checked strictly; keys that a later version adds are ignored."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
-
-
-class _Receiver(_Part):
+class _Receiver(ReadPart):
     url: str
     event: Event
     environments: tuple[str, ...]
@@ -65,7 +58,7 @@ class _Receiver(_Part):
     warning: str = ""
 
 
-class CheckFile(_Part):
+class CheckFile(ReadPart):
     format: Literal["reconciler.check/1"]
     receivers: tuple[_Receiver, ...]
 
@@ -76,7 +69,6 @@ def decode_check(data: bytes) -> list[ReceiverCheck]:
         parsed = CheckFile.model_validate_json(data)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]["msg"]
-        raise FormatError(f"is not a result of check (at {describe_place(error, _Part)}: {fault})") from None
-    if has_repeated_key(data):
-        raise FormatError("was edited: a key appears twice in it")
+        raise FormatError(f"is not a result of check (at {describe_place(error, ReadPart)}: {fault})") from None
+    refuse_repeated_keys(data)
     return [ReceiverCheck(**one.model_dump()) for one in parsed.receivers]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reconciler.core.json_keys import has_repeated_key
 from reconciler.text.escape import for_json
 
 
@@ -21,12 +22,24 @@ class FormatError(ValueError):
 class ReadPart(BaseModel):
     """A part of a result that is read from a file. Other keys, such as those of a later version, are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class ExactPart(BaseModel):
+    """A part of a file in which no other key may be."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def dump(value: dict[str, Any]) -> str:
     """Return the text of a result, with keys in the order given."""
     return for_json(json.dumps(value, indent=2, ensure_ascii=True)) + "\n"
+
+
+def refuse_repeated_keys(data: bytes) -> None:
+    """Raise FormatError if an object in `data`, which is valid JSON in UTF-8, has a key more than once."""
+    if has_repeated_key(data):
+        raise FormatError("was edited: a key appears twice in it")
 
 
 def describe_place(error: ValidationError, part: type[BaseModel]) -> str:

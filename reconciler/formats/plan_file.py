@@ -6,14 +6,14 @@ import json
 from typing import Annotated, Any, Literal
 
 from msgspec.structs import asdict
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from reconciler import __version__
 from reconciler.core.digest import digest_of
 from reconciler.core.json_keys import RepeatedKey, take_unique
 from reconciler.core.saved_plan import SavedPlan
 from reconciler.core.shard import parse_shard
-from reconciler.formats.json_text import FormatError, describe_place, dump
+from reconciler.formats.json_text import ExactPart, FormatError, describe_place, dump
 from reconciler.formats.where_part import ApiUsePart, StatePlacePart, decode_where, encode_where
 from reconciler.model import (
     Action,
@@ -99,16 +99,12 @@ def _change_out(change: Change) -> dict[str, Any]:
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class _Source(_Part):
+class _Source(ExactPart):
     file: str
     line: int
 
 
-class _Change(_Part):
+class _Change(ExactPart):
     event: Event
     before: str | None
     after: str
@@ -116,7 +112,7 @@ class _Change(_Part):
     line: int
 
 
-class _Destination(_Part):
+class _Destination(ExactPart):
     endpoint: str
     body: BodyForm
     auth_scheme: AuthScheme
@@ -126,17 +122,17 @@ class _Destination(_Part):
         return Destination(self.endpoint, self.body, self.auth_scheme, self.token_env)
 
 
-class _Live(_Part):
+class _Live(ExactPart):
     event: Event
     actual: str | None
 
 
-class _State(_Part):
+class _State(ExactPart):
     serial: int
     lineage: str | None
 
 
-class _Environment(_Part):
+class _Environment(ExactPart):
     environment: str
     action: Action
     wave: int
@@ -148,8 +144,8 @@ class _Environment(_Part):
     body_before: BodyForm | None
     changes: list[_Change]
     state: _State
-    live: list[_Live] = []
-    hosts: list[str] = []
+    live: tuple[_Live, ...] = ()  # only with the reason live-drift
+    hosts: list[str]
 
     def value(self) -> EnvironmentPlan:
         return EnvironmentPlan(
@@ -172,7 +168,7 @@ class _Environment(_Part):
         )
 
 
-class _Plan(_Part):
+class _Plan(ExactPart):
     format: Literal["reconciler.plan/1"]
     tool: str
     created_at: AwareDatetime
@@ -182,15 +178,15 @@ class _Plan(_Part):
     checksum: Digest
     selection: list[str]
     requested: bool
-    observed: bool = False
-    shard: str | None = None
-    state: StatePlacePart | None = None
-    apis: list[ApiUsePart] = []
-    state_id: Digest | None = None
-    new_state: bool = False
-    new_hosts: list[str] = []
+    observed: bool
+    shard: str | None
+    state: StatePlacePart | None
+    apis: list[ApiUsePart]
+    state_id: Digest | None
+    new_state: bool
+    new_hosts: list[str]
     warnings: list[str]
-    summary: Annotated[dict[str, int], Field()]
+    summary: dict[str, int]
     environments: list[_Environment]
 
 
@@ -204,7 +200,8 @@ def decode_plan(data: bytes) -> SavedPlan:
         parsed = _Plan.model_validate_json(data)
         shard = None if parsed.shard is None else parse_shard(parsed.shard)
     except ValidationError as error:
-        raise FormatError(f"is not a plan of this version of reconciler (at {describe_place(error, _Part)})") from None
+        place = describe_place(error, ExactPart)
+        raise FormatError(f"is not a plan of this version of reconciler (at {place})") from None
     except json.JSONDecodeError:
         raise FormatError("is not a plan: not JSON") from None
     except (ValueError, RecursionError):

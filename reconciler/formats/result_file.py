@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Literal
 
-from pydantic import Field
-
 from reconciler.formats.json_text import ReadPart, dump
 from reconciler.formats.where_part import ApiUsePart, StatePlacePart, encode_where
 from reconciler.model import EnvironmentResult, Outcome, Reason, RunResult
@@ -51,6 +49,6 @@ class _Result(ReadPart):
 
 class ResultFile(ReadPart):
     format: Literal["reconciler.result/1"]
-    state: StatePlacePart | None = None
-    apis: list[ApiUsePart] = Field(default_factory=list)
+    state: StatePlacePart | None
+    apis: list[ApiUsePart]
     environments: list[_Result]

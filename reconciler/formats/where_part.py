@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from reconciler.formats.json_text import ExactPart
 from reconciler.model import ApiUse, Where
 
 
@@ -20,16 +19,12 @@ def encode_where(where: Where | None) -> dict[str, Any]:
     }
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class StatePlacePart(_Part):
+class StatePlacePart(ExactPart):
     location: str
     documents: int
 
 
-class ApiUsePart(_Part):
+class ApiUsePart(ExactPart):
     host: str
     environments: int
     sandbox: bool

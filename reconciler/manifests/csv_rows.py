@@ -26,8 +26,8 @@ from reconciler.core.variables import is_token_variable
 from reconciler.io.files import Utf16Error, without_mark
 from reconciler.manifests.file_names import is_nearly_defaults
 from reconciler.manifests.merged import TreeOptions
-from reconciler.manifests.nodes import File
-from reconciler.manifests.schema import Manifest, check_file, dotted, is_token_key, known_keys, near_miss
+from reconciler.manifests.nodes import File, dotted
+from reconciler.manifests.schema import Manifest, check_file, is_token_key, known_keys, near_miss
 from reconciler.manifests.tokens import TokenSearch
 from reconciler.manifests.vars import find_secret_in_url, find_secret_in_var, find_var_fault
 from reconciler.model import EVENTS, Event, Fault, Location, Problem, Unprinted

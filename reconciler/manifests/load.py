@@ -24,7 +24,7 @@ from reconciler.core.reserved import find_reserved_hosts
 from reconciler.core.slips import is_one_letter_off, make_environment_name
 from reconciler.io.collector import without_collector
 from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value, Vars
-from reconciler.manifests.nodes import File, KeyPath, Position, parse_file
+from reconciler.manifests.nodes import File, KeyPath, Position, dotted, parse_file
 from reconciler.manifests.quoting import Quoting, SourceLines
 from reconciler.manifests.resolve import Resolver
 from reconciler.manifests.schema import (
@@ -33,7 +33,6 @@ from reconciler.manifests.schema import (
     Defaults,
     Manifest,
     check_file,
-    dotted,
     find_misplaced_events,
     known_keys,
     near_miss,
@@ -55,7 +54,6 @@ logger = logging.getLogger(__name__)
 
 RESERVED_HINT = "apply refuses to send it, except to a sandbox"
 MAX_TOKENS = 2 * MAX_IN_A_FILE
-_EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 
 def load_tree(root: str, options: TreeOptions, *, keep: str | None = None) -> Tree:
@@ -319,7 +317,7 @@ def _find_unknown_events(file: File, bad: set[KeyPath]) -> frozenset[str]:
     if not bad:
         return frozenset()
     unknown = [str(path[1]) for path in bad if path[0] == "webhooks" and len(path) == 2]
-    found = {near_miss(name, _EVENT_NAMES) or "" for name in unknown[:MAX_PROBLEMS]}
+    found = {near_miss(name, EVENTS) or "" for name in unknown[:MAX_PROBLEMS]}
     inner = file.values.get("value")
     misplaced = [str(path[0]) for path in find_misplaced_events(file)]
     return frozenset({*found, *misplaced, *(inner if "value" in misplaced and isinstance(inner, dict) else ())})

@@ -295,7 +295,7 @@ class _NodeWalk:
             if key in values:
                 first = file.key_positions[here]
                 message = f"appears twice: also in line {first[0]}"
-                file.problem(_position(key_node), _dotted(here), message, "YAML would keep the last one silently")
+                file.problem(_position(key_node), dotted(here), message, "YAML would keep the last one silently")
                 continue
             # PyYAML counts from 0
             mark = key_node.start_mark
@@ -308,9 +308,9 @@ class _NodeWalk:
     def _refuse_key(self, node: yaml.Node, path: KeyPath) -> None:
         position = _position(node)
         if not isinstance(node, ScalarNode):
-            self._file.problem(position, _dotted(path), "a key is not a text", "write name: value")
+            self._file.problem(position, dotted(path), "a key is not a text", "write name: value")
             return
-        key = _dotted((*path, node.value))
+        key = dotted((*path, node.value))
         if node.tag == _TAG + "merge":
             self._file.problem(position, key, "merge keys are not read", "put what is shared into _defaults.yaml")
         else:
@@ -349,5 +349,6 @@ def scalar_of(node: ScalarNode) -> Any:
     return AmbiguousScalar(_WORDS.get(tag, "something else"))
 
 
-def _dotted(path: KeyPath) -> str:
+def dotted(path: KeyPath) -> str:
+    """Return a path as messages show it, such as `webhooks.receiveMessage`."""
     return ".".join(str(part) for part in path)

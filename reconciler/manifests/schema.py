@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from reconciler.core.slips import make_environment_name
 from reconciler.manifests import STORED_SCHEMA
-from reconciler.manifests.nodes import AmbiguousScalar, File, KeyPath
+from reconciler.manifests.nodes import AmbiguousScalar, File, KeyPath, dotted
 from reconciler.model import EVENTS, AuthScheme, BodyForm
 
 ENVIRONMENT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -28,7 +28,6 @@ MAX_PROBLEMS = 100  # problems of a file that are reported one by one
 MAX_COMPARED = 40  # characters of a word that may be misspelt; the time grows with the square
 MAX_CANDIDATES = 100  # words that a misspelt one is compared with
 MAX_SEEN = 2000  # words among which these candidates are looked for
-_EVENT_NAMES = tuple(str(event) for event in EVENTS)
 
 # a default of None is never validated and only means "not given": an explicit null is an error
 _NOT_GIVEN: Any = None
@@ -177,9 +176,9 @@ def check_file(file: File, model: type[BaseModel]) -> set[KeyPath]:
 
 def find_misplaced_events(file: File) -> set[KeyPath]:
     """Return the events at the top of the file or inside `value`, as they are on the vendor's page."""
-    found: set[KeyPath] = {(event,) for event in _EVENT_NAMES if event in file.values}
+    found: set[KeyPath] = {(event,) for event in EVENTS if event in file.values}
     inner = file.values.get("value")
-    if isinstance(inner, dict) and any(event in inner for event in _EVENT_NAMES):
+    if isinstance(inner, dict) and any(event in inner for event in EVENTS):
         found.add(("value",))
     return found
 
@@ -235,10 +234,6 @@ def near_miss(word: str, known: Iterable[str]) -> str | None:
     lowered = {name.lower(): name for name in compared}
     found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
     return lowered[found[0]] if found else None
-
-
-def dotted(path: KeyPath) -> str:
-    return ".".join(str(part) for part in path)
 
 
 def _report_value(file: File, path: KeyPath, error: ErrorDetails) -> None:

@@ -66,7 +66,7 @@ def _find_same_names(entries: Sequence[Entry]) -> Iterator[Problem]:
         if other is not entry:
             place = f"{other.start.file}:{other.start.line}"
             message = f"{entry.name} is in {place} too"
-            yield Problem(*_place(entry.start), "environment", message, "names are unique over the tree")
+            yield Problem.at(entry.start, "environment", message, "names are unique over the tree")
 
 
 def _report_sharing(key: str, hint: str, sharing: Sequence[Entry], shared: str) -> Iterator[Problem]:
@@ -88,7 +88,7 @@ def _report_sharing(key: str, hint: str, sharing: Sequence[Entry], shared: str) 
             f"{name_some(names)} {verb} the same {f'default {key}, {shared},' if default else key} as {where}: "
             "each apply would overwrite the other's webhooks"
         )
-        yield Problem(*_place(source), place_key, message, f"write {key} into one of the two" if default else hint)
+        yield Problem.at(source, place_key, message, f"write {key} into one of the two" if default else hint)
 
 
 def find_shared_urls(desired: Sequence[Desired], own_secrets: Mapping[str, frozenset[str]]) -> Iterator[Problem]:
@@ -118,10 +118,4 @@ def find_shared_urls(desired: Sequence[Desired], own_secrets: Mapping[str, froze
             one, event = others[0]
             names = sorted({other.environment for other, _ in others})
             message = f"{name_some(names)} and {first} have the same URL"
-            yield Problem(
-                *_place(one.sources[event]), f"webhooks.{event}", message, "a staging receiver in production?"
-            )
-
-
-def _place(source: Location) -> tuple[str, int, int]:
-    return source.file, source.line, source.column
+            yield Problem.at(one.sources[event], f"webhooks.{event}", message, "a staging receiver in production?")

@@ -13,9 +13,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from reconciler.core.jwt import ORGANIZATION, read_payload
-from reconciler.manifests.nodes import File, KeyPath, Lines
-from reconciler.manifests.schema import dotted, is_token_key
+from reconciler.core.jwt import ORGANIZATION_CLAIM, read_payload
+from reconciler.core.spelling import MIN_SEARCHED
+from reconciler.manifests.nodes import File, KeyPath, Lines, dotted
+from reconciler.manifests.schema import is_token_key
 from reconciler.model import Problem
 
 # Header and payload of a JWT are JSON in base64url, which begins with eyJ; a host such as heyJude1.example.com is not
@@ -31,13 +32,6 @@ MAX_IN_A_FILE = 100  # tokens; a file with as many is not a manifest, and no oth
 MIN_INDEXED = 20  # for more tokens than this, an index of their pieces is searched first
 JWT_MESSAGE = "holds a token (a JWT)"
 TOKEN_HINT = "remove it, and take the token back: it is in the history of this file. Tokens come from token_env"  # noqa: S105 - a message
-
-
-def mask_jwts(text: str, mask: str) -> str:
-    """Return the text with the mask in place of each JWT."""
-    return _JWT.sub(lambda match: match[0].removesuffix(match[1]) + mask, text) if JWT_BEGINNING in text else text
-
-
 RECEIVERS_KEY = "holds a JWT that is not a token of Plug, but a receiver's own key"
 RECEIVERS_HINT = (
     "write {secret:PLUG_SECRET_NAME} in its place, and let the receiver have a new key: "
@@ -46,8 +40,12 @@ RECEIVERS_HINT = (
 TOKEN_HINTS = frozenset({TOKEN_HINT, RECEIVERS_HINT})
 SECRET_MESSAGE = "holds the value of a secret"  # noqa: S105 - a message
 MAX_STRIDE = 32  # characters between the pieces of a text that are looked up; the index has as many pieces per token
-MIN_SECRET = 8  # characters; a shorter value is in many URLs by chance
 _SHOWN_KEYS = (("webhooks",), ("vars",), ("api",))
+
+
+def mask_jwts(text: str, mask: str) -> str:
+    """Return the text with the mask in place of each JWT."""
+    return _JWT.sub(lambda match: match[0].removesuffix(match[1]) + mask, text) if JWT_BEGINNING in text else text
 
 
 class KnownTexts:
@@ -91,7 +89,7 @@ class TokenSearch:
 
     def __init__(self, tokens: Iterable[str], secrets: Iterable[str] = ()) -> None:
         known = tuple(tokens)
-        self._secrets = KnownTexts(secret for secret in {*secrets}.difference(known) if len(secret) >= MIN_SECRET)
+        self._secrets = KnownTexts(secret for secret in {*secrets}.difference(known) if len(secret) >= MIN_SEARCHED)
         self._have_blanks = any(secret.split() != [secret] for secret in self._secrets.tokens)
         self._jwts = [token for token in known if JWT_BEGINNING in token]
         self._opaque = KnownTexts(token for token in known if JWT_BEGINNING not in token)
@@ -129,10 +127,8 @@ class TokenSearch:
             key = dotted(path)
             if token in key:
                 key = ""
-            foreign = (
-                problem.message == JWT_MESSAGE and token not in self._jwts and ORGANIZATION not in read_payload(token)
-            )
-            if foreign and path[:1] == ("webhooks",):
+            is_unknown = problem.message == JWT_MESSAGE and token not in self._jwts
+            if is_unknown and path[:1] == ("webhooks",) and ORGANIZATION_CLAIM not in read_payload(token):
                 yield replace(problem, key=key, message=RECEIVERS_KEY, hint=RECEIVERS_HINT)
             else:
                 yield replace(problem, key=key)

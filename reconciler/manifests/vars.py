@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from msgspec.structs import replace
 
-from reconciler.core.fill import ENVIRONMENT
+from reconciler.core.fill import ENVIRONMENT, is_var_name
 from reconciler.core.slips import TOKEN_HINT, find_foreign_secret
 from reconciler.core.urls import find_other_template
 from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.merged import TreeOptions, Value
-from reconciler.manifests.nodes import File, KeyPath
-from reconciler.manifests.schema import dotted
+from reconciler.manifests.nodes import File, KeyPath, dotted
 from reconciler.model import EVENTS, Fault, Location, Problem
 from reconciler.text.counts import counted
 
@@ -23,14 +21,12 @@ _SIGNS = ("$", "<", "%", "{{")  # most files hold none of them; a search for a s
 
 MAX_SHOWN = 40  # characters of a template
 
-_VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
-
 
 def find_var_fault(name: str, value: str, options: TreeOptions) -> Fault | None:
     """Return what is wrong with a var's name or value."""
     if name == ENVIRONMENT:
         return Fault("is filled in by itself", "choose another name")
-    if not _VAR_NAME.fullmatch(name):
+    if not is_var_name(name):
         return Fault("is not a valid name of a var", "letters, digits, _ and -, a letter first")
     if name.upper().startswith(options.secret_prefix.upper()):
         hint = f"write {{secret:{name}}} in the URL: the value comes from the variable, and no file holds it"
@@ -105,7 +101,7 @@ def find_other_templates(file: File, reported: Collection[KeyPath]) -> Iterator[
 
 def hint_at_template(name: str) -> str:
     """Return what to write in place of a name in the syntax of another tool."""
-    if _VAR_NAME.fullmatch(name):
+    if is_var_name(name):
         return f"write {{{name}}} to have it filled in"
     if name.lower().startswith("secret"):
         return "write {secret:PLUG_SECRET_NAME} to have a secret filled in"

@@ -24,6 +24,11 @@ class FindingKind(StrEnum):
     ORPHAN = "orphan"
     UNOBSERVABLE = "unobservable"
 
+    @property
+    def is_drift(self) -> bool:
+        """Return whether it is a difference: `unobservable` only says that what Plug holds is not known."""
+        return self is not FindingKind.UNOBSERVABLE
+
 
 FINDING_ORDER = {kind: index for index, kind in enumerate(FindingKind)}
 

@@ -25,7 +25,12 @@ class Action(StrEnum):
     @property
     def puts(self) -> bool:
         """Return whether `apply` PUTs an environment with this action."""
-        return self in (Action.CREATE, Action.UPDATE, Action.REASSERT)
+        return self.changes or self is Action.REASSERT
+
+    @property
+    def changes(self) -> bool:
+        """Return whether a PUT with this action sends something else than what was applied; a reassert does not."""
+        return self in (Action.CREATE, Action.UPDATE)
 
 
 class Reason(StrEnum):

@@ -1,5 +1,5 @@
 """The clients of Plug, and the tokens and secrets, which are held as `Secret`.
 
 Their values leave this package for three places: `receivers`, which fills URLs in; `cli/session.py`, which searches
-manifests for them; and `cli/github_job.py`, which asks the runner to mask them.
+manifests for them; and `cli/step.py`, which asks the runner to mask them.
 """

@@ -14,6 +14,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from reconciler.core.fill import fill_secrets
+from reconciler.core.spelling import MIN_SEARCHED
 from reconciler.core.urls import (
     find_base_url_fault,
     find_change,
@@ -29,10 +30,10 @@ from reconciler.plug.secret import Secret
 from reconciler.plug.secret_files import SecretValues, load_secrets_file, load_tokens_file
 from reconciler.plug.token import TokenFacts, find_token_fault, read_token
 from reconciler.text.counts import name_some
+from reconciler.text.instants import instant
 
 T = TypeVar("T")
 
-MIN_SEARCHED_TOKEN = 8  # characters; a shorter value occurs in any text by chance
 TOKENS_FILE = "the tokens file"  # what messages call the source of the tokens
 MIN_HIDDEN = 4  # characters; to mask a URL too many costs little, but a single character is in every text
 
@@ -86,7 +87,7 @@ def find_known_tokens(environ: Mapping[str, str], files: SecretFiles, names: Sec
     prefix, partner = names.token_prefix, names.partner_token_env
     found = {value for name, value in environ.items() if is_token_variable(name, prefix) or name == partner}
     found |= {token.reveal() for token in files.tokens.values()}
-    return tuple(sorted(value for value in found if len(value) >= MIN_SEARCHED_TOKEN))
+    return tuple(sorted(value for value in found if len(value) >= MIN_SEARCHED))
 
 
 def find_hidden(environ: Mapping[str, str], files: SecretFiles, names: SecretNames) -> Sequence[Secret]:
@@ -258,7 +259,7 @@ class EnvironCredentials:
                 source = desired.sources[event]
                 names = ", ".join(desired.secrets)
                 message = f"once {names} is filled in, the URL {fault}"
-                yield Problem.at(source, f"webhooks.{event}", message, "")
+                yield Problem.at(source, f"webhooks.{event}", message)
 
     def _find_secret_problem(self, desired: Desired, name: str) -> Problem | None:
         secret = self.secret(name, desired.environment)
@@ -347,7 +348,7 @@ class EnvironCredentials:
             if until is not None and until <= now:
                 warnings.append(
                     f"{one.environment}: the token of {self.token_origin(one)} says that it expired at "
-                    f"{until:%Y-%m-%dT%H:%M:%SZ}: Plug will probably answer 401"
+                    f"{instant(until)}: Plug will probably answer 401"
                 )
         return warnings
 
@@ -362,5 +363,4 @@ class EnvironCredentials:
 
 
 def _problem(desired: Desired, key: str, message: str, hint: str) -> Problem:
-    source = desired.source
-    return Problem.at(source, key, message, hint)
+    return Problem.at(desired.source, key, message, hint)

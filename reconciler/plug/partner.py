@@ -12,14 +12,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from reconciler.core.account import Account, AvailableSecrets, NotAnAccount, compare_account, parse_account
-from reconciler.core.answers import (
-    Arrived,
-    Incomplete,
-    TooDeep,
-    judge,
-    merge_pairs,
-    parse_answer,
-)
+from reconciler.core.answers import Arrived, Incomplete, TooDeep, judge, merge_pairs, parse_answer
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.json_keys import RepeatedKey
 from reconciler.core.observe import EventComparison
@@ -74,12 +67,12 @@ class HttpObserver(Sender):
         try:
             reply = await self._send("GET", url, authorization, setting="partner.base_url")
         except UnusableProxy as error:
-            return AccountReading(Attempt(Fate.AMBIGUOUS, complete=False, message=f"not sent: {error}"))
+            return AccountReading(Attempt(Fate.UNSENT, message=f"not sent: {error}"))
         return self._conclude(reply)
 
     def _conclude(self, reply: Reply) -> AccountReading:
         arrived = reply.arrived
-        verdict = judge(arrived, written=True)
+        verdict = judge(arrived, written=reply.exchange.written)
         if arrived.status is None or verdict.why is Incomplete.CUT:
             return AccountReading(make_attempt(reply, verdict, describe_incomplete(reply, verdict)))
         # a complete answer that can't be read would be the same after a retry

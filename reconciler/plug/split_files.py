@@ -25,14 +25,14 @@ class SplitSecret(Unprinted, frozen=True):
 def split_tokens(tokens: Mapping[str, Secret], parts: int) -> list[SplitSecret]:
     """Return the GitHub secrets PLUG_TOKENS_1, PLUG_TOKENS_2 and so on."""
     return [
-        SplitSecret(f"PLUG_TOKENS_{number}", len(names), _join(_token_line(name, tokens[name]) for name in names))
+        SplitSecret(f"PLUG_TOKENS_{number}", len(names), _join(_value_line(name, tokens[name]) for name in names))
         for number, names in enumerate(split_names(sorted(tokens), parts), 1)
     ]
 
 
 def split_secrets(secrets: SecretValues, parts: int) -> list[SplitSecret]:
     """Return PLUG_SECRETS_1 and so on. Each has the values for all environments, and those of its own environments."""
-    general = [_token_line(name, value) for name, value in sorted(secrets.general.items())]
+    general = [_value_line(name, value) for name, value in sorted(secrets.general.items())]
     return [
         SplitSecret(
             f"PLUG_SECRETS_{number}", len(names), _join([*general, *(_own_line(secrets, name) for name in names)])
@@ -43,16 +43,16 @@ def split_secrets(secrets: SecretValues, parts: int) -> list[SplitSecret]:
 
 def measure_tokens(tokens: Mapping[str, Secret]) -> FileSizes:
     """Return the sizes in bytes that decide into how many parts the tokens are split."""
-    return FileSizes({name: _size_of(_token_line(name, value)) for name, value in tokens.items()}, _FRAME_BYTES)
+    return FileSizes({name: _size_of(_value_line(name, value)) for name, value in tokens.items()}, _FRAME_BYTES)
 
 
 def measure_secrets(secrets: SecretValues) -> FileSizes:
     """Return the sizes in bytes that decide into how many parts the secrets are split."""
-    general = sum(_size_of(_token_line(name, value)) for name, value in secrets.general.items())
+    general = sum(_size_of(_value_line(name, value)) for name, value in secrets.general.items())
     return FileSizes({name: _size_of(_own_line(secrets, name)) for name in secrets.own}, _FRAME_BYTES + general)
 
 
-def _token_line(name: str, value: Secret) -> str:
+def _value_line(name: str, value: Secret) -> str:
     return f"{_quote(name)}: {_quote(value.reveal())}"
 
 

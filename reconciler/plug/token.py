@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from reconciler.core.jwt import ORGANIZATION, read_payload
+from reconciler.core.accounts import ORGANIZATION
+from reconciler.core.jwt import ORGANIZATION_CLAIM, read_payload
 from reconciler.model import Fault
 from reconciler.plug.secret import Secret
 
@@ -53,8 +54,11 @@ class TokenFacts(Struct, frozen=True):
 
 def read_token(token: Secret) -> TokenFacts:
     payload = read_payload(token.reveal())
-    organization = _organization_of(payload.get(ORGANIZATION))
-    account = f"token:{token.sign(ACCOUNT_MESSAGE)[:ACCOUNT_DIGITS]}" if organization is None else f"org:{organization}"
+    organization = _organization_of(payload.get(ORGANIZATION_CLAIM))
+    if organization is None:
+        account = f"token:{token.sign(ACCOUNT_MESSAGE)[:ACCOUNT_DIGITS]}"
+    else:
+        account = ORGANIZATION + organization
     return TokenFacts(account, organization, _instant_of(payload.get("exp")))
 
 

@@ -15,6 +15,7 @@ from reconciler.core.observe import UNOBSERVABLE
 from reconciler.errors import InputError, Locked, StateError
 from reconciler.model import By, Desired, Document, Fingerprint, Problem, Stored
 from reconciler.ports import CredentialChecks, StateStore, Write
+from reconciler.run.guards import make_fleet_rules
 from reconciler.run.planning import Observe
 from reconciler.run.state_edits import refuse_live
 
@@ -56,9 +57,7 @@ def find_adoptions(
     if unknown:
         raise InputError.of("ENV", f"{unknown[0]!r} is in no manifest", "adopt records what a manifest wants")
     stored, book = store.read(names), AccountBook(store.read_changes().heads)
-    rules = FleetRules(
-        by_name.keys(), account_of=lambda name: credentials.account(by_name[name]) if name in by_name else None
-    )
+    rules = make_fleet_rules(desired, credentials)
     adoptions = Adoptions()
     for name in sorted(names):
         wanted = by_name[name]

@@ -13,12 +13,12 @@ from msgspec import Struct
 from reconciler.core.accounts import ApplyWay
 from reconciler.core.observe import Observation
 from reconciler.core.planner import Fleet
-from reconciler.model import By, Document, EnvironmentResult, Outcome, RunResult, Stored
-from reconciler.model.result import DONE_OUTCOMES
+from reconciler.model import DONE_OUTCOMES, By, Document, EnvironmentResult, Outcome, RunResult, Stored
 from reconciler.ports import Clock, Fingerprinter, Observer, Plug, StateStore, Write, WriteResult
 from reconciler.run.accounts import Accounts
 from reconciler.run.pace import Pace
 from reconciler.run.writer import Offload, StateWriter
+from reconciler.text.counts import environments
 
 
 class ApplyOptions(Struct, frozen=True):
@@ -87,6 +87,12 @@ class World(Struct, frozen=True):
     interim: Interim | None = None
 
 
+def explain_max_failures(failures: int) -> str:
+    """Return why a wave with this number of failures is not continued."""
+    verb = "was" if failures == 1 else "were"
+    return f"{environments(failures)} of this wave {verb} not applied (max_failures)"
+
+
 @dataclass(slots=True)
 class RunContext:
     """One run. Its plan was made with `observations` and over `fleet`.
@@ -139,7 +145,7 @@ class RunContext:
         if self.stop:
             return "the run was interrupted"
         if not self._halted and self._failures >= self.options.max_failures:
-            return f"{self._failures} environments of this wave were not applied (max_failures)"
+            return explain_max_failures(self._failures)
         return self._halted
 
     def _find_present_account(self, environment: str) -> str | None:

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from reconciler.core.accounts import AccountBook, FleetRules
-from reconciler.core.guards import TokenUse, find_account_problems
+from reconciler.core.accounts import AccountBook
+from reconciler.core.guards import find_account_problems
 from reconciler.errors import StateError
 from reconciler.model import Area, Desired, Head, Item, ItemState, Problem
 from reconciler.ports import CredentialReport, StateStore
+from reconciler.run.guards import find_token_uses, make_fleet_rules
 from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.instants import instant
 
@@ -98,12 +99,8 @@ def _find_account_problems(
     desired: Iterable[Desired], question: TokenQuestion, credentials: CredentialReport
 ) -> list[Problem]:
     """Compare the tokens with the pins, the environments' records and those of others, as apply does."""
-    by_name = {one.environment: one for one in question.desired}
-    rules = FleetRules(
-        by_name.keys(), account_of=lambda name: credentials.account(by_name[name]) if name in by_name else None
-    )
-    putting = [TokenUse(one, credentials.account(one), credentials.organization(one)) for one in desired]
-    return find_account_problems(AccountBook(question.heads), putting, question.now, rules)
+    uses, rules = find_token_uses(desired, credentials), make_fleet_rules(question.desired, credentials)
+    return find_account_problems(AccountBook(question.heads), uses, question.now, rules)
 
 
 def _describe_token(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from reconciler.core.drift import TokenWatch, find_drift
-from reconciler.core.planner import Planned
+from reconciler.core.planner import ACCOUNT, SECRET_PREFIX, Planned
 from reconciler.model import Drift
 from reconciler.ports import Fingerprinter
-
-ACCOUNT, SECRET = "account", "secret:"  # an entry of a plan's `unchecked`, and the prefix of another
 
 
 def find_all_drift(planned: Planned, credentials: Fingerprinter, *, token_warning_s: float) -> Drift:
@@ -24,7 +22,7 @@ def find_all_drift(planned: Planned, credentials: Fingerprinter, *, token_warnin
         observed=len(read) if plan.observed else None,
         accounts_not_compared=sum(1 for one in plan.environments if ACCOUNT in one.unchecked),
         secrets_not_compared=sum(
-            1 for one in plan.environments if any(item.startswith(SECRET) for item in one.unchecked)
+            1 for one in plan.environments if any(item.startswith(SECRET_PREFIX) for item in one.unchecked)
         ),
         failed=any(one.faults for one in planned.observations.values()),
     )

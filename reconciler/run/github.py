@@ -19,9 +19,17 @@ def needing_permission(hub: Hub, what: str) -> Iterator[None]:
     try:
         yield
     except PostFailed as error:
-        # GitHub answers 403 for its rate limit too
-        if error.status != 403 or isinstance(error, TransientError):
+        question = ask_for_permission(error, what)
+        if not question:
             raise
         if hub.may_only_read:
             raise MayOnlyRead from error
-        raise PostFailed(f"{error}. Does the job lack a permission, such as {what}?", 403) from error
+        raise PostFailed(f"{error}{question}", error.status) from error
+
+
+def ask_for_permission(error: PostFailed, needed: str) -> str:
+    """Return a question to add to GitHub's refusal; empty if the error is another one."""
+    # GitHub answers 403 for its rate limit too
+    if error.status != 403 or isinstance(error, TransientError):
+        return ""
+    return f". Does the job lack a permission, such as {needed}?"

@@ -5,7 +5,7 @@ See docs/contract.md#checks, docs/contract.md#guards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -155,19 +155,30 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
 
 
 def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
-    credentials = given.credentials
-    putting = [TokenUse(one, credentials.account(one), credentials.organization(one)) for one in find_putting(planned)]
-    known = {one.environment: one for one in given.desired}
-    rules = FleetRules(
-        planned.fleet.manifests,
-        given.accepted,
-        lambda name: credentials.account(known[name]) if name in known else None,
-        given.way,
-    )
+    putting = find_token_uses(find_putting(planned), given.credentials)
+    rules = make_fleet_rules(given.desired, given.credentials, given.accepted, given.way)
     return [
-        *credentials.find_shared_accounts(given.desired),
+        *given.credentials.find_shared_accounts(given.desired),
         *find_account_problems(AccountBook(planned.fleet.heads), putting, now, rules),
     ]
+
+
+def find_token_uses(desired: Iterable[Desired], credentials: CredentialChecks) -> list[TokenUse]:
+    """Return the environments with the account and the company of their available tokens."""
+    return [TokenUse(one, credentials.account(one), credentials.organization(one)) for one in desired]
+
+
+def make_fleet_rules(
+    desired: Iterable[Desired],
+    credentials: CredentialChecks,
+    accepted: Collection[str] = (),
+    way: ApplyWay = ApplyWay.COMMAND,
+) -> FleetRules:
+    """Return the rules by which a token is judged. `desired` are all environments of the manifests."""
+    by_name = {one.environment: one for one in desired}
+    return FleetRules(
+        by_name.keys(), accepted, lambda name: credentials.account(by_name[name]) if name in by_name else None, way
+    )
 
 
 def _find_pins(planned: Planned, credentials: CredentialChecks) -> list[str]:

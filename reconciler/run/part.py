@@ -15,9 +15,10 @@ from reconciler.errors import StalePlan
 from reconciler.model import Action, Desired, Fingerprint, Outcome, RunResult
 from reconciler.ports import StateStore
 from reconciler.run.apply_request import ApplyRequest, MakePlan, plan_apply
+from reconciler.run.context import explain_max_failures
 from reconciler.run.environment import make_result
 from reconciler.run.planning import PlanScope
-from reconciler.text.counts import counted, name_some
+from reconciler.text.counts import name_some
 
 
 class Part(Struct, frozen=True):
@@ -84,8 +85,7 @@ class PartPlanner(Struct, frozen=True):
         if waiting:
             return f"an earlier wave is not done: {name_some(waiting)}. Fix what its job says, then run this again"
         if failed >= self.max_failures:
-            verb = "was" if failed == 1 else "were"
-            return f"{counted(failed, 'environment')} of this wave {verb} not applied (max_failures)"
+            return explain_max_failures(failed)
         return ""
 
     def _find_waiting(self, planned: Planned) -> list[str]:

@@ -28,6 +28,7 @@ from reconciler.core.protocol.markers import Marker, MarkState
 from reconciler.errors import PostFailed
 from reconciler.model import Desired
 from reconciler.ports import MergedPull, PostEffect, ResultHub, StateStore
+from reconciler.text.counts import counted
 
 if TYPE_CHECKING:
     from reconciler.core.protocol.strict import LastChange
@@ -189,5 +190,6 @@ def post_comments(
         else:
             numbers += [] if posted.done is PostEffect.SUPERSEDED else [comment.number]
     if waiting:
-        warnings.append(f"{waiting} more pull requests get a comment from the next run: one run writes {MAX_COMMENTS}")
+        more = counted(waiting, "more pull request")
+        warnings.append(f"the next run comments on {more}: one run writes {MAX_COMMENTS}")
     return PostedComments(tuple(numbers), tuple(warnings))

@@ -96,7 +96,7 @@ def copy(source: StateStore, target: StateStore, now: datetime) -> int:
     faults = [result.error for result in results if result.error is not None]
     if faults:
         done = len(stored) - len(faults)
-        raise type(faults[0])(
+        raise StateError(
             f"{faults[0]}\ncopied {done} of {len(stored)} documents to {target.location}. Keep using the old state, "
             "fix the cause and run the same `reconciler state copy` again: it copies what is missing"
         ) from faults[0]

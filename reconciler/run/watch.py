@@ -23,8 +23,9 @@ from reconciler.core.protocol.schedule import (
     find_sending,
 )
 from reconciler.errors import PostFailed
-from reconciler.model import Action, Drift, FindingKind, Plan
+from reconciler.model import Drift, Plan
 from reconciler.ports import Issue, Posted, ScheduleHub
+from reconciler.run.github import ask_for_permission
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int = 
 
 def is_unapplied(plan: Plan) -> bool:
     """Return whether the manifests want something else than what was applied."""
-    return any(one.action in (Action.CREATE, Action.UPDATE) for one in plan.environments)
+    return any(one.action.changes for one in plan.environments)
 
 
 class Activity(Struct):
@@ -106,7 +107,7 @@ def begin_run(hub: ScheduleHub, branch: str, runs: Runs, wanted: Wanted, found: 
         if choice is not Begin.NOTHING:
             hub.dispatch(WORKFLOW, branch, {"reassert": "true"} if choice is Begin.REASSERT else {})
     except PostFailed as error:
-        done.failures.append(f"no apply was begun: {error}{_ask_for(error, 'actions: write')}")
+        done.failures.append(f"no apply was begun: {error}{ask_for_permission(error, 'actions: write')}")
     else:
         done.begun = choice
     return runs
@@ -117,7 +118,8 @@ def keep_issue(hub: ScheduleHub, kept: KeptIssue, issue: Issue, done: Activity, 
     try:
         posted = hub.keep_issue(kept.value, issue, label=kept.label, is_open=is_open)
     except PostFailed as error:
-        done.failures.append(f"the issue {kept.label} was not updated: {error}{_ask_for(error, 'issues: write')}")
+        question = ask_for_permission(error, "issues: write")
+        done.failures.append(f"the issue {kept.label} was not updated: {error}{question}")
     else:
         if posted is not None:
             done.posted.append((kept, posted))
@@ -142,7 +144,7 @@ def keep_run_issues(
 
 def find_drifted(found: Drift) -> list[str]:
     """Return the environments that drifted, in the order of the findings."""
-    drifted = (one.environment for one in found.findings if one.kind is not FindingKind.UNOBSERVABLE)
+    drifted = (one.environment for one in found.findings if one.kind.is_drift)
     return list(dict.fromkeys(drifted))
 
 
@@ -159,7 +161,3 @@ def keep_drift_issue(hub: ScheduleHub, found: Drift, left: LeftOut, issue: Issue
     drifted: Sequence[str] = find_drifted(found)
     if drifted or is_known_clean(found, left):
         keep_issue(hub, KeptIssue.DRIFT, issue, done, is_open=bool(drifted))
-
-
-def _ask_for(error: PostFailed, needed: str) -> str:
-    return f". Does the job lack a permission, such as {needed}?" if error.status == 403 else ""

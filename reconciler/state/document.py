@@ -31,7 +31,6 @@ FORMAT = f"reconciler.state/{LATEST}"
 SUFFIX = ".json"
 MAX_BYTES = 16 * 1024 * 1024  # of a document; eleven versions of seven long URLs take a hundredth of it
 
-
 T = TypeVar("T")
 H = TypeVar("H", bound=Head)
 T_co = TypeVar("T_co", covariant=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path, PurePath
 
 from reconciler.errors import InputError
@@ -52,8 +51,6 @@ def parse_state(setting: str, folder: Path, environ: Mapping[str, str] | None = 
 
     Raises InputError for a setting that does not name a store.
     """
-    from reconciler.state.folder import FolderStore
-
     match = _SCHEME.fullmatch(setting)
     scheme, rest = (match[1], match[2]) if match else ("", setting)
     _refuse(_find_text_fault(setting, scheme, rest) or _find_scheme_fault(scheme))
@@ -68,7 +65,14 @@ def parse_state(setting: str, folder: Path, environ: Mapping[str, str] | None = 
         path = rest
         if not scheme:
             _refuse(_find_remote_fault(path, folder, os.environ if environ is None else environ))
-    return partial(FolderStore, folder / _expand(path))
+    place = folder / _expand(path)
+
+    def open_folder() -> StateStore:
+        from reconciler.state.folder import FolderStore
+
+        return FolderStore(place)
+
+    return open_folder
 
 
 # --- ambiguous settings ------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from reconciler.model import (
 )
 from reconciler.text.counts import MAX_NAMED, counted, environments, name_some, number
 from reconciler.text.escape import for_workflow_data, for_workflow_property
-from reconciler.text.groups import group_failing_receivers, group_failures, message_of
+from reconciler.text.groups import group_failing_receivers, message_of
 from reconciler.text.new_state import describe_new_state
 from reconciler.views import words
 from reconciler.views.where_words import where_text
@@ -148,11 +148,7 @@ def _of_note(note: words.DestinationNote) -> Annotation:
 
 def render_result(result: RunResult, *, path_of: PathOf) -> str:
     """Return what was not applied as errors, alike ones as one, and the summary."""
-    shown = [
-        _of_failures(outcome.value, group)
-        for outcome in words.NOT_APPLIED
-        for group in group_failures([one for one in result.environments if one.outcome is outcome])
-    ]
+    shown = [_of_failures(group) for group in words.group_not_applied(result)]
     level = "error" if shown or result.state_trouble or result.interrupted else "notice"
     text = words.STATE_TROUBLE if result.state_trouble else ""
     summary = "\n".join(part for part in (words.result_summary(result), text, where_text(result.where)) if part)
@@ -274,9 +270,9 @@ def _of_move(part: DestinationPart, moves: Sequence[tuple[DestinationChange, Seq
     )
 
 
-def _of_failures(outcome: str, group: Sequence[EnvironmentResult]) -> Annotation:
+def _of_failures(group: Sequence[EnvironmentResult]) -> Annotation:
     names = [one.environment for one in group]
-    message = message_of(group)
+    outcome, message = group[0].outcome.value, message_of(group)
     return Annotation("error", f"{name_some(names)}: {outcome}", message or outcome, (outcome, message))
 
 

@@ -5,7 +5,6 @@ A page is at most `MAX_CHARS` long. It is never cut: a block or row that doesn't
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -13,7 +12,7 @@ from reconciler.core.masking import show_document
 from reconciler.model import By, Document, EnvironmentResult, HistoryEntry, Outcome, Problem, RunResult
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_code
-from reconciler.text.groups import group_failures, message_of
+from reconciler.text.groups import message_of
 from reconciler.text.instants import age, instant
 from reconciler.views import words
 from reconciler.views.markdown_check import render_check
@@ -37,19 +36,14 @@ __all__ = [
 
 def render_result(result: RunResult) -> str:
     """Return what was not applied as a table, the numbers of the other environments, and what to do next."""
-    count = Counter(one.outcome for one in result.environments)
     head = [f"## {words.result_summary(result)}", *where_paragraph(result.where)]
     applied = [one.environment for one in result.environments if one.outcome is Outcome.APPLIED]
     tail = [f"Applied: {environments(len(applied))}: {names(applied)}."] if applied else []
-    if count[Outcome.UNCHANGED]:
-        tail.append(f"Unchanged: {environments(count[Outcome.UNCHANGED])}.")
+    unchanged = sum(1 for one in result.environments if one.outcome is Outcome.UNCHANGED)
+    if unchanged:
+        tail.append(f"Unchanged: {environments(unchanged)}.")
     tail += next_steps(words.list_next(result))
-    groups = [
-        group
-        for outcome in words.NOT_APPLIED
-        for group in group_failures([one for one in result.environments if one.outcome is outcome])
-    ]
-    rows = [(_result_row(group), len(group)) for group in groups]
+    rows = [(_result_row(group), len(group)) for group in words.group_not_applied(result)]
     header = ("environment", "outcome", "status", "attempts", "message")
     return page(head, table(header, rows, "more not applied: see the log", room=_room(head, tail)), tail)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.model import CheckResult, CheckStage, ReceiverCheck
+from reconciler.model import CheckResult, ReceiverCheck
 from reconciler.text.counts import counted, number
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.text.groups import group_failing_receivers
@@ -23,7 +23,7 @@ def render_check(result: CheckResult, *, max_chars: int = MAX_CHARS) -> str:
     tail = [
         *_warnings(result, list_chars),
         *table(("host", "addresses", "certificate"), hosts, "more hosts", room=list_chars),
-        *_advice(failed),
+        *next_steps(words.check_advice(result)),
     ]
     rows = [(_failed_row(group), len(group)) for group in group_failing_receivers(failed)]
     header = ("stage", "status", "event", "receiver", "environments", "message")
@@ -50,8 +50,3 @@ def _warnings(result: CheckResult, room: int) -> list[str]:
     if left_out:
         taken.append(f"- … and {counted(left_out, 'more warning')}")
     return ["**Warnings**\n\n" + "\n".join(taken)] if taken else []
-
-
-def _advice(failed: Sequence[ReceiverCheck]) -> list[str]:
-    occurring = {receiver.stage for receiver in failed}
-    return next_steps([words.NEXT_FOR_STAGE[stage] for stage in CheckStage if stage in occurring])

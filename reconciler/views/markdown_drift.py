@@ -21,7 +21,6 @@ from reconciler.views.markdown_parts import (
     next_steps,
     page,
 )
-from reconciler.views.text_drift import advice
 from reconciler.views.where_words import new_state_paragraph, where_paragraph
 
 OPEN_BLOCKS = 10  # with up to so many groups their details are shown open; a longer page is skimmed first
@@ -41,7 +40,7 @@ def render_drift(
     head = [*new_state_paragraph(drift.where), f"## {words.drift_summary(drift)}"]
     head += [f"Looked at {words.looked_at(drift)}."] if words.has_drift(drift) else []
     head += where_paragraph(drift.where)
-    tail = next_steps(advice(drift.findings, on_github=on_github))
+    tail = next_steps(words.drift_advice(drift, on_github=on_github))
     room = MAX_CHARS - len(page(head, [], tail)) - NOTE_CHARS
     is_open = len(groups) <= OPEN_BLOCKS
     blocks = [Block(partial(_block, group, is_open=is_open), len(words.finding_hosts(group))) for group in groups]

@@ -9,6 +9,7 @@ from reconciler.ports import Issue
 from reconciler.text.counts import environments, name_some
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.text.instants import instant
+from reconciler.views.words import COMMIT_LENGTH
 
 MAX_TITLE = 250  # characters of an issue's title; GitHub takes 256
 _HOURS = int(PATIENCE.total_seconds() // 3600)
@@ -53,10 +54,9 @@ def make_waiting_issue(late: ApplyRun | None, run_url: str) -> Issue:
     if late is None:
         return Issue("", "", closing)
     state = "waits for a reviewer" if late.status == WAITING else f"has not ended (`{late.status}`)"
-    link = f"[run {late.run_id}]({late.url})" if late.url else f"run {late.run_id}"
     text = (
-        f"The apply {link} of commit {for_markdown_code(late.head_sha[:12])}, begun at {instant(late.begun_at)}, "
-        f"{state}.\n\n"
+        f"The apply {_link(late)} of commit {for_markdown_code(late.head_sha[:COMMIT_LENGTH])}, begun at "
+        f"{instant(late.begun_at)}, {state}.\n\n"
         "Apply runs are serial, so it blocks all later runs, and what was merged since is not applied. The drift "
         "report no longer waits for this run, so it lists what is not applied.\n\n"
         "What to do next:\n\n"
@@ -69,8 +69,8 @@ def make_waiting_issue(late: ApplyRun | None, run_url: str) -> Issue:
 
 def make_failed_issue(last: ApplyRun) -> Issue:
     """Return the issue about a failed apply run, with the text that closes it once an apply succeeds."""
-    link = f"[run {last.run_id}]({last.url})" if last.url else f"run {last.run_id}"
-    commit = for_markdown_code(last.head_sha[:12])
+    link = _link(last)
+    commit = for_markdown_code(last.head_sha[:COMMIT_LENGTH])
     text = (
         f"The apply {link}, begun for commit {commit} at {instant(last.begun_at)}, ended as "
         f"{for_markdown(last.conclusion or 'unknown')}. Its summary says which environments were not applied, and why."
@@ -78,3 +78,7 @@ def make_failed_issue(last: ApplyRun) -> Issue:
         "closed once an apply succeeds.\n"
     )
     return Issue(f"Apply failed in run {last.run_id}", text, f"The apply {link} succeeded.")
+
+
+def _link(run: ApplyRun) -> str:
+    return f"[run {run.run_id}]({run.url})" if run.url else f"run {run.run_id}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.model import CheckResult, CheckStage, ReceiverCheck
+from reconciler.model import CheckResult, ReceiverCheck
 from reconciler.text.counts import number
 from reconciler.text.escape import for_terminal
 from reconciler.text.groups import group_failing_receivers
@@ -28,7 +28,7 @@ def render_check(result: CheckResult, *, colour: bool, width: int = 100) -> str:
         _warning_lines(result, style, width),
         _passed_lines([receiver for receiver in result.receivers if receiver.ok], style),
         _host_lines(result, style),
-        _next_lines(failed, style, width),
+        next_lines(words.check_advice(result), style, width=width),
         [style.bold(words.check_summary(result))],
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -92,9 +92,3 @@ def _host_lines(result: CheckResult, style: Style) -> list[str]:
     if len(hosts) > SHOWN:
         lines.append(f"  … and {number(len(hosts) - SHOWN)} more")
     return lines
-
-
-def _next_lines(failed: Sequence[ReceiverCheck], style: Style, width: int) -> list[str]:
-    occurring = {receiver.stage for receiver in failed}
-    texts = [words.NEXT_FOR_STAGE[stage] for stage in CheckStage if stage in occurring]
-    return next_lines(texts, style, width=width)

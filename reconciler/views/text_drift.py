@@ -5,7 +5,7 @@ See docs/contract.md#drift.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from reconciler.core.finding_groups import FindingGroup, group_findings
@@ -36,7 +36,7 @@ def render_drift(
     groups = group_findings(drift.findings, vars_by_environment)
     sections = [new_state_lines(drift.where, style)]
     sections += [_group_lines(group, style, width) for group in groups]
-    sections.append(next_lines(advice(drift.findings, on_github=on_github), style, width=width))
+    sections.append(next_lines(words.drift_advice(drift, on_github=on_github), style, width=width))
     sections.append(where_lines(drift.where, style, width))
     sections.append([*_looked_at_lines(drift, style, width), style.bold(words.drift_summary(drift))])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -98,9 +98,3 @@ def _finding_lines(finding: Finding, message: str, style: Style) -> list[str]:
         return lines
     actual_lines, expected_lines = compare((ACTUAL, actual), (EXPECTED, finding.expected), style)
     return [*lines, *expected_lines, *actual_lines]
-
-
-def advice(findings: Iterable[Finding], *, on_github: bool = False) -> Sequence[str]:
-    """Return the advice for each kind that occurs, the most important first."""
-    occurring = {finding.kind for finding in findings}
-    return [words.next_for_kind(kind, on_github=on_github) for kind in FindingKind if kind in occurring]

@@ -121,11 +121,10 @@ def _header(group: Group, style: Style) -> str:
 
 
 def _create_lines(planned: EnvironmentPlan, style: Style) -> list[str]:
-    events = columns((change.event.value, "") for change in planned.changes)
-    longest = max((len(event) for event in events), default=0)
+    longest = max((len(change.event) for change in planned.changes), default=0)
     return [
-        f"{EVENT_INDENT}{event.ljust(longest)}  {style.green(for_terminal(change.after))}"
-        for event, change in zip(events, planned.changes, strict=True)
+        f"{EVENT_INDENT}{change.event.ljust(longest)}  {style.green(for_terminal(change.after))}"
+        for change in planned.changes
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reconciler.model import EnvironmentResult, Outcome, RunResult
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_terminal
-from reconciler.text.groups import group_failures, message_of
+from reconciler.text.groups import message_of
 from reconciler.views import words
 from reconciler.views.style import Style, columns, name_lines, next_lines, wrap
 from reconciler.views.where_words import where_lines
@@ -18,15 +18,11 @@ APPLIED_SHOWN = 20  # one line each; the others are counted
 def render_result(result: RunResult, *, colour: bool, width: int = 100) -> str:
     """Return the result as text; the last line is its summary."""
     style = Style(colour)
-    sections = [
-        _group_lines(group, style, width)
-        for outcome in words.NOT_APPLIED
-        for group in group_failures([one for one in result.environments if one.outcome is outcome])
-    ]
+    sections = [_group_lines(group, style, width) for group in words.group_not_applied(result)]
     sections.append(_applied_lines(result, style))
     unchanged = sum(1 for one in result.environments if one.outcome is Outcome.UNCHANGED)
     sections.append([style.dim(f"Unchanged: {environments(unchanged)}.")] if unchanged else [])
-    sections.append(_next_lines(result, style, width))
+    sections.append(next_lines(words.list_next(result), style, width=width))
     sections.append(where_lines(result.where, style, width))
     sections.append([style.bold(words.result_summary(result))])
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -67,7 +63,3 @@ def _applied_lines(result: RunResult, style: Style) -> list[str]:
     if len(applied) > APPLIED_SHOWN:
         lines.append(f"  and {number(len(applied) - APPLIED_SHOWN)} more")
     return lines
-
-
-def _next_lines(result: RunResult, style: Style, width: int) -> list[str]:
-    return next_lines(words.list_next(result), style, width=width)

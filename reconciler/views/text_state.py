@@ -81,7 +81,7 @@ def _by_line(by: By) -> str:
     return ", ".join(parts)
 
 
-def render_state_show(document: Document, now: datetime, *, colour: bool, width: int = 100) -> str:
+def render_state_show(document: Document, now: datetime, *, colour: bool) -> str:
     """Return the state of one environment."""
     style = Style(colour)
     document = show_document(document)
@@ -138,7 +138,7 @@ def _last_lines(last: LastTry, style: Style) -> list[str]:
     return [heading, *(f"  {row}" for row in columns(facts))]
 
 
-def render_state_history(document: Document, *, colour: bool, width: int = 100) -> str:
+def render_state_history(document: Document, *, colour: bool) -> str:
     """Return the last try, and the applied records, newest first: time, user, commit, and what each changed."""
     style = Style(colour)
     document = show_document(document)

@@ -22,6 +22,7 @@ from reconciler.model import (
     Document,
     Drift,
     EnvironmentPlan,
+    EnvironmentResult,
     Finding,
     FindingKind,
     LastTry,
@@ -35,6 +36,7 @@ from reconciler.model import (
 )
 from reconciler.text.alike import Filled
 from reconciler.text.counts import counted, environments, name_some, number
+from reconciler.text.groups import group_failures
 from reconciler.text.instants import instant
 
 ORPHANS_LIVE = "Plug keeps calling their webhooks."
@@ -113,7 +115,7 @@ NEXT_FOR_KIND = {
         "token-expiry: get a new token from Plug and store it where the old one is. The next PUT with it records when "
         "it ends; reconciler apply --reassert sends one."
     ),
-    FindingKind.ORPHAN: (f"orphan: {ORPHANS_LIVE} {ORPHANS_RETIRE}: reconciler state forget ENVIRONMENT."),
+    FindingKind.ORPHAN: f"orphan: {ORPHANS_LIVE} {ORPHANS_RETIRE}: reconciler state forget ENVIRONMENT.",
     FindingKind.UNOBSERVABLE: (
         "unobservable: this is not drift, but what Plug holds there is unknown. After a failed read: fix what its "
         "message names, then run reconciler drift --observe again."
@@ -162,8 +164,7 @@ def list_next(result: RunResult) -> list[str]:
 
 def shown_digest(plan: Plan) -> str | None:
     """Return the digest; None if the plan has no create and no update, because the digest is over those."""
-    changes = any(planned.action in (Action.CREATE, Action.UPDATE) for planned in plan.environments)
-    return plan.digest if changes else None
+    return plan.digest if any(planned.action.changes for planned in plan.environments) else None
 
 
 def reasons(planned: EnvironmentPlan) -> str:
@@ -247,7 +248,7 @@ def unchanged_line(plan: Plan) -> str | None:
     unchanged = [planned for planned in plan.environments if planned.action is Action.NOOP]
     if not unchanged:
         return None
-    by_text = sum(1 for planned in unchanged if set(planned.unchecked) - {LIVE})
+    by_text = sum(1 for planned in unchanged if not_compared(planned))
     unread = sum(1 for planned in unchanged if LIVE in planned.unchecked)
     text = f"Unchanged: {environments(len(unchanged))}"
     if by_text:
@@ -255,6 +256,11 @@ def unchanged_line(plan: Plan) -> str | None:
     if unread:
         text += f", {number(unread)} not observed (the read failed)"
     return text + "."
+
+
+def not_compared(planned: EnvironmentPlan) -> list[str]:
+    """Return what was not compared because it was not available: `account`, `secret:NAME`."""
+    return [item for item in planned.unchecked if item != LIVE]
 
 
 def host_notes(group: Group, escape: Callable[[str], str]) -> list[str]:
@@ -339,6 +345,15 @@ def unchecked_line(group: Group) -> str | None:
     return "; ".join(parts) or None
 
 
+def group_not_applied(result: RunResult) -> list[list[EnvironmentResult]]:
+    """Return the results that were not applied, the gravest outcome first, with alike ones as one group."""
+    return [
+        group
+        for outcome in NOT_APPLIED
+        for group in group_failures([one for one in result.environments if one.outcome is outcome])
+    ]
+
+
 def result_summary(result: RunResult) -> str:
     """Return the number of each outcome that occurs, such as `Result: 3 applied, 1 uncertain.`."""
     count = Counter(one.outcome for one in result.environments)
@@ -346,14 +361,20 @@ def result_summary(result: RunResult) -> str:
     return f"{'Interrupted' if result.interrupted else 'Result'}: {parts or 'nothing to do'}."
 
 
+def drift_advice(drift: Drift, *, on_github: bool = False) -> list[str]:
+    """Return what to do about each kind of finding that occurs, the most important first."""
+    occurring = {finding.kind for finding in drift.findings}
+    return [next_for_kind(kind, on_github=on_github) for kind in FindingKind if kind in occurring]
+
+
 def has_drift(drift: Drift) -> bool:
     """Return whether there is a finding of another kind than `unobservable`."""
-    return any(finding.kind is not FindingKind.UNOBSERVABLE for finding in drift.findings)
+    return any(finding.kind.is_drift for finding in drift.findings)
 
 
 def drift_summary(drift: Drift) -> str:
     """Return such as `Drift: 3 findings in 2 environments (2 live, 1 orphan).`, or `No drift in …`."""
-    found = [finding for finding in drift.findings if finding.kind is not FindingKind.UNOBSERVABLE]
+    found = [finding for finding in drift.findings if finding.kind.is_drift]
     unseen = _describe_unobservable(drift.findings)
     if not found:
         return f"No drift in {looked_at(drift)}{f'; unobservable: {unseen}' if unseen else ''}."
@@ -381,7 +402,7 @@ def looked_at(drift: Drift) -> str:
 
 def _describe_unobservable(findings: Iterable[Finding]) -> str:
     """Return such as `2 environments, 3 webhooks`: whole environments, and single webhooks of others."""
-    unobservable = [finding for finding in findings if finding.kind is FindingKind.UNOBSERVABLE]
+    unobservable = [finding for finding in findings if not finding.kind.is_drift]
     whole = sum(1 for finding in unobservable if finding.event is None)
     parts = [environments(whole)] if whole else []
     if len(unobservable) > whole:
@@ -410,6 +431,12 @@ NEXT_FOR_STAGE = {
     CheckStage.TLS: "tls: fix the certificate or the server's TLS: Plug calls https alone.",
     CheckStage.POST: "post: the receiver was reached. What it does with the example bodies is in its log.",
 }
+
+
+def check_advice(result: CheckResult) -> list[str]:
+    """Return what to do about each stage at which a receiver failed."""
+    failed = {receiver.stage for receiver in result.receivers if not receiver.ok}
+    return [NEXT_FOR_STAGE[stage] for stage in CheckStage if stage in failed]
 
 
 def check_summary(result: CheckResult) -> str:

@@ -129,7 +129,7 @@ def test_an_environment_is_opened_by_its_fragment(chromium: Chromium) -> None:
         assert first.locator("ins").inner_text() == "hooks-v2"
         heads = page.locator("#_detail h3").all_inner_texts()
         assert [head.lower() for head in heads] == ["events that need a look", "history"]  # All seven differ.
-        assert page.locator("#_detail .told").first.evaluate(
+        assert page.locator("#_detail .notice").first.evaluate(
             "one => one.compareDocumentPosition"
             "(document.querySelector('#_detail .facts')) & Node.DOCUMENT_POSITION_FOLLOWING"
         )

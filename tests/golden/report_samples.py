@@ -194,6 +194,7 @@ def every_standing() -> Report:
         documents,
         _fingerprint,
         PlanInput(NOW, max_age_s=365 * 86400),
+        observations={},
         warnings=("manifests/_defaults.yaml:9:3: webhooks.receiveMessage: hooks.example.com is reserved",),
     )
     by_name = {one.environment: one for one in wanted}
@@ -214,7 +215,8 @@ def unobserved() -> Report:
     report = every_standing()
     kinds = (FindingKind.LIVE, FindingKind.UNOBSERVABLE)
     findings = [finding for finding in report.findings if finding.kind not in kinds]
-    return replace(report, findings=findings, checked=None, repository=None)
+    plan = replace(report.plan, observed=False)
+    return replace(report, plan=plan, findings=findings, checked=None, repository=None)
 
 
 def hostile() -> Report:
@@ -233,7 +235,9 @@ def hostile() -> Report:
     intent = Intent(HOSTILE, urls, True, NOW, None, foul)
     document = Document("loja", HOSTILE, 2, applied, intent, (HistoryEntry(NOW, foul, urls),))
     documents = {"loja": document, "gone": replace(document, environment="gone")}
-    plan = make_plan([one, other], documents, lambda _: Fingerprint(), PlanInput(NOW), warnings=(HOSTILE,))
+    plan = make_plan(
+        [one, other], documents, lambda _: Fingerprint(), PlanInput(NOW), observations={}, warnings=(HOSTILE,)
+    )
     plan = replace(plan, selection=(HOSTILE,))
     wanted = {"loja": one, HOSTILE: other}
     findings = [

@@ -15,12 +15,12 @@ LIMITS = st.floats(0.05, 500)
 RETRY_AFTER = st.none() | st.floats(0, 30)
 
 
-def told_off(retry_after_s: float | None, status: int = 429) -> Attempt:
+def make_limited(retry_after_s: float | None, status: int = 429) -> Attempt:
     return Attempt(Fate.DEFINITE, status, complete=True, retry_after_s=retry_after_s)
 
 
 def slowed(pacing: Pacing, now: float, retry_after_s: float | None = None, sent_at: float | None = None) -> Pacing:
-    attempt = told_off(retry_after_s)
+    attempt = make_limited(retry_after_s)
     return slow(pacing, attempt, sent_at=now if sent_at is None else sent_at, now=now, longest_pause_s=120)
 
 
@@ -35,12 +35,12 @@ def test_no_second_holds_more_than_the_limit(
     """All send as soon as allowed, some wake up late, some pause, and 429s come at any time."""
     pacing, now = Pacing(limit), 0.0
     sent: list[float] = []
-    for number, (late_s, told, retry_after_s) in enumerate(steps):
+    for number, (late_s, is_limited, retry_after_s) in enumerate(steps):
         now += idle[number] if number < len(idle) else 0.0
         now += max(0.0, wait_at(pacing, now)) + late_s
         pacing = take(pacing, now)
         sent.append(now)
-        if told:
+        if is_limited:
             pacing = slowed(pacing, now, retry_after_s)
     for first in range(len(sent)):
         within = sum(1 for at in sent[first:] if at - sent[first] < 1)
@@ -53,10 +53,10 @@ def test_the_rate_is_never_above_the_limit_nor_zero(
 ) -> None:
     """Senders always get a slot, however often the rate is lowered."""
     pacing, now = Pacing(limit), 0.0
-    for late_s, told, retry_after_s in steps:
+    for late_s, is_limited, retry_after_s in steps:
         now += max(0.0, wait_at(pacing, now)) + late_s
         pacing = take(pacing, now)
-        if told:
+        if is_limited:
             pacing = slowed(pacing, now, retry_after_s)
         for later in (0, 1, REGAIN_S, REGAIN_S + 1, 50, 200):
             rate = rate_at(pacing, now + later)
@@ -122,17 +122,17 @@ def test_only_a_429_and_a_503_with_retry_after_slow_a_run() -> None:
     """Other failures don't concern the rate."""
     from reconciler.core.pace import asks_for_less
 
-    assert asks_for_less(told_off(None))
-    assert asks_for_less(told_off(2.0, status=503))
-    assert not asks_for_less(told_off(None, status=503))
-    assert not asks_for_less(told_off(2.0, status=500))
+    assert asks_for_less(make_limited(None))
+    assert asks_for_less(make_limited(2.0, status=503))
+    assert not asks_for_less(make_limited(None, status=503))
+    assert not asks_for_less(make_limited(2.0, status=500))
 
 
 def test_a_retry_after_of_hours_slows_and_does_not_stop() -> None:
     """One answer doesn't stop a run for the night; all wait for one that fits a deadline."""
-    pacing = slow(Pacing(None), told_off(36_000.0), sent_at=0.0, now=0.0, longest_pause_s=120)
+    pacing = slow(Pacing(None), make_limited(36_000.0), sent_at=0.0, now=0.0, longest_pause_s=120)
     assert 0 < wait_at(pacing, 0.0) <= 3
-    pacing = slow(Pacing(None), told_off(120.0), sent_at=0.0, now=0.0, longest_pause_s=120)
+    pacing = slow(Pacing(None), make_limited(120.0), sent_at=0.0, now=0.0, longest_pause_s=120)
     assert wait_at(pacing, 0.0) == 120
 
 

@@ -95,11 +95,6 @@ class Report(Struct, frozen=True):
     def made_at(self) -> datetime:
         return self.plan.created_at
 
-    @property
-    def observed(self) -> bool:
-        """Return whether Plug was read. --observe always leaves a finding, as it can't see all seven webhooks."""
-        return any(finding.kind in (FindingKind.LIVE, FindingKind.UNOBSERVABLE) for finding in self.findings)
-
 
 class ReportedEnvironment(Struct, frozen=True):
     """One environment with its findings and its overview."""
@@ -144,7 +139,7 @@ def make_data(report: Report) -> dict[str, Any]:
         "made": _seconds(report.made_at),
         "tool": f"reconciler {__version__}",
         "store": for_page(report.store),
-        "observed": report.observed,
+        "observed": report.plan.observed,
         "checked": report.checked is not None,
         "events": [event.value for event in EVENTS],
         "standings": [(standing.value, *STANDINGS[standing]) for standing in Standing],
@@ -243,7 +238,7 @@ def _row(
         if document
         else [],
         list(checks.get(planned.environment, ())),
-        [for_page(item) for item in planned.unchecked],
+        [for_page(item) for item in words.not_compared(planned)],
         planned.serial,
         _last(document.last, repository) if document and document.last else None,
     ]

@@ -62,11 +62,11 @@
     return env.haystack;
   };
   const why = (env) => {
-    const told = new Set(env.findings.filter((one) => one[0] in WHY).map((one) => WHY[one[0]]));
-    if (env.intent && (holds(env, "doubt") || holds(env, "locked"))) told.add(`since ${instant(env.intent[0]).slice(0, 16)} UTC`);
-    if (env.failing.length) told.add(`${env.failing.length} of 7 receivers`);
-    if (holds(env, "orphan")) told.add("in no manifest");
-    return [...told].join(", ");
+    const reasons = new Set(env.findings.filter((one) => one[0] in WHY).map((one) => WHY[one[0]]));
+    if (env.intent && (holds(env, "doubt") || holds(env, "locked"))) reasons.add(`since ${instant(env.intent[0]).slice(0, 16)} UTC`);
+    if (env.failing.length) reasons.add(`${env.failing.length} of 7 receivers`);
+    if (holds(env, "orphan")) reasons.add("in no manifest");
+    return [...reasons].join(", ");
   };
   const cellWord = (env, event) => {
     const cell = cells[env.cells[event]];
@@ -92,8 +92,8 @@
 
   const order = () => { ordered = [...environments].sort(ORDERS[$("_order").value]); };
   const filterWords = () => {
-    const told = standings.filter((one) => chosen.has(one.key)).map((one) => one.word.toLowerCase());
-    return [told.join(" or "), $("_search").value.trim() && `\u201c${$("_search").value.trim()}\u201d`,
+    const named = standings.filter((one) => chosen.has(one.key)).map((one) => one.word.toLowerCase());
+    return [named.join(" or "), $("_search").value.trim() && `\u201c${$("_search").value.trim()}\u201d`,
       $("_wave").value && `wave ${$("_wave").value}`, $("_days").value && `older than ${$("_days").value} days`]
       .filter(Boolean).join(", ");
   };
@@ -226,7 +226,7 @@
     return [actor || "unknown", commit ? [" \u00b7 commit ", link(commitAddress, commit.replace(/^(.{12}).*?(\+?)$/, "$1$2"))] : [],
       run ? [" \u00b7 run ", link(runAddress, run)] : []].flat();
   };
-  const told = (look, title, message, next) => h("div", { class: `told c-${look}` }, h("b", null, title), ` ${message}`,
+  const notice = (look, title, message, next) => h("div", { class: `notice c-${look}` }, h("b", null, title), ` ${message}`,
     next ? h("p", null, "Next: ", next) : null);
   const LOOKS = { live: "live", uncertain: "doubt", orphan: "orphan", unobservable: "unknown" };
   const TITLES = {
@@ -239,7 +239,7 @@
     const made = [];
     if (holds(env, "locked")) {
       const [at, until, , by] = env.intent;
-      made.push(told("locked", "Locked:", `a run is at work since ${instant(at)}, at the latest until ${instant(until)}.`,
+      made.push(notice("locked", "Locked:", `a run is at work since ${instant(at)}, at the latest until ${instant(until)}.`,
         `wait for it. Only if it is dead: reconciler state unlock ${env.name}`));
       made[0].insertBefore(h("p", null, "By ", ...who(by)), made[0].lastChild);
     }
@@ -247,14 +247,14 @@
     for (const finding of env.findings) {
       const [kind, event, expected, actual, message] = finding;
       if (event !== null) continue;
-      made.push(told(LOOKS[kind] || "drift", TITLES[kind] || kind, `${message}.`, kind === "unobservable" ? null : next(kind)));
+      made.push(notice(LOOKS[kind] || "drift", TITLES[kind] || kind, `${message}.`, kind === "unobservable" ? null : next(kind)));
       if (expected !== null || actual !== null) made.at(-1).insertBefore(differences(finding), made.at(-1).lastChild);
     }
     for (const kind of ["live", "unapplied"]) {
       const events = env.findings.filter((one) => one[0] === kind);
-      if (events.length) made.push(told(LOOKS[kind] || "drift", TITLES[kind], `${counted(events.length, "event")}, below.`, next(kind)));
+      if (events.length) made.push(notice(LOOKS[kind] || "drift", TITLES[kind], `${counted(events.length, "event")}, below.`, next(kind)));
     }
-    if (holds(env, "never")) made.push(told("never", "Never applied:", holds(env, "doubt")
+    if (holds(env, "never")) made.push(notice("never", "Never applied:", holds(env, "doubt")
       ? "no PUT of this tool is confirmed, and one that is in doubt may have reached Plug."
       : "no PUT of this tool is confirmed.", next("unapplied")));
     if (unseen.length) made.push(h("p", { class: "aside" }, `${counted(unseen.length, "event")} could not be seen in Plug.`));

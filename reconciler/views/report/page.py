@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import __version__
 from reconciler.core.overview import Cell, Standing
-from reconciler.model import EVENTS, FindingKind
+from reconciler.model import EVENTS
 from reconciler.text.counts import counted, environments, number
 from reconciler.text.escape import for_html
 from reconciler.text.instants import age, instant
 from reconciler.text.new_state import describe_new_state
+from reconciler.views import words
 from reconciler.views.report.data import (
     CELLS,
     STANDINGS,
@@ -162,7 +163,7 @@ def _tiles(report: Report) -> Iterator[Standing]:
     """
     yield Standing.SYNC
     for standing in Standing:
-        searched = {Standing.FAILING: report.checked is not None, Standing.UNKNOWN: report.observed}
+        searched = {Standing.FAILING: report.checked is not None, Standing.UNKNOWN: report.plan.observed}
         if standing is not Standing.SYNC and searched.get(standing, True):
             yield standing
 
@@ -192,7 +193,7 @@ def _notes(report: Report, reported: Sequence[ReportedEnvironment]) -> Iterator[
     where = report.plan.where
     if where is not None and where.is_new:
         yield f"New state: {describe_new_state(where)}"
-    if report.observed:
+    if report.plan.observed:
         yield (
             "Manifests are compared with what was last applied, and that with what Plug holds. What Plug doesn't "
             "show is unknown, not in sync."
@@ -202,9 +203,9 @@ def _notes(report: Report, reported: Sequence[ReportedEnvironment]) -> Iterator[
             "Manifests are compared with what was last applied. What Plug itself holds was not read: a change made "
             "in its dashboard does not show here."
         )
-    by_text = sum(1 for one in reported if one.planned.unchecked)
+    by_text = sum(1 for one in reported if words.not_compared(one.planned))
     if by_text:
-        yield (f"{environments(by_text)} compared by text alone: the token or a secret was not available.")
+        yield f"{environments(by_text)} compared by text alone: the token or a secret was not available."
     if report.checked is not None:
         failing = sum(1 for one in report.checked if not one.ok)
         yield f"{counted(len(report.checked), 'receiver')} checked, {number(failing)} failing."
@@ -216,7 +217,7 @@ def _notes(report: Report, reported: Sequence[ReportedEnvironment]) -> Iterator[
 def _listed(one: ReportedEnvironment, report: Report) -> dict[str, Any]:
     applied = one.document.applied if one.document else None
     name = one.planned.environment
-    problems = [describe(finding) for finding in one.findings if finding.kind is not FindingKind.UNOBSERVABLE]
+    problems = [describe(finding) for finding in one.findings if finding.kind.is_drift]
     problems += [
         f"{checked.event.value}: its receiver fails: {checked.message or checked.stage}"
         for checked in report.checked or ()

@@ -106,10 +106,16 @@ def test_a_retry_after_beyond_the_deadline_ends_the_attempts_at_once() -> None:
 
 
 def test_a_retry_after_is_waited_for() -> None:
-    """The wait is at least as long as the server asked."""
-    wait = step([answered(429, retry_after_s=7.0)])
-    assert isinstance(wait, Wait)
-    assert wait.seconds >= 7.0
+    """A tenth of the backoff is added, so that not all workers send in the same instant."""
+    assert step([answered(429, retry_after_s=7.0)], jitter=0) == Wait(7.0)
+    assert step([answered(429, retry_after_s=7.0)], jitter=0.5) == Wait(7.0 + 0.25 * 0.1)
+
+
+def test_the_backoff_doubles_up_to_its_cap() -> None:
+    """The jitter chooses between 0 and that."""
+    every = [step([Attempt(Fate.UNSENT)] * made, limit=100, jitter=0.5) for made in range(1, 9)]
+    assert every == [Wait(seconds) for seconds in (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0)]
+    assert step([Attempt(Fate.UNSENT)], jitter=0) == Wait(0.0)
 
 
 @given(st.integers(1, 30), st.floats(0, 0.999), st.floats(0, 200))

@@ -184,9 +184,31 @@ def test_a_token_that_ends_is_drift_that_no_apply_fixes() -> None:
 
 
 def test_the_outputs_of_a_plan_and_of_a_result_name_the_environments() -> None:
-    """A plan names those that would be put, a result those that were applied."""
-    plan = decode_any(json.render_plan(plan_of(create("b"), create("a"))).encode())
-    assert make_outputs(plan)["environments"] == '["a","b"]' and make_outputs(plan)["changed"] == "true"
+    """A plan names those that would be put, a result those that were applied. One without any has no change."""
+    for text, names in (
+        (json.render_plan(plan_of(create("b"), create("a"), planned("c", Action.NOOP))), ["a", "b"]),
+        (json.render_plan(plan_of(planned("c", Action.NOOP))), []),
+        (json.render_result(results()["mixed"]), [f"good-{number:02}" for number in range(23)]),
+        (json.render_result(RunResult(())), []),
+    ):
+        outputs = make_outputs(decode_any(text.encode()))
+        assert stdlib_json.loads(outputs["environments"]) == names
+        assert outputs["changed"] == stdlib_json.dumps(bool(names))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "place"),
+    [
+        ("documents", "8", "state.documents"),
+        ("a-token-by-mistake", 1, "state"),
+    ],
+)
+def test_the_fault_of_a_plan_is_named_by_its_known_keys(part: str, value: object, place: str) -> None:
+    """An unknown key may be a token, so it is not repeated."""
+    plan = stdlib_json.loads(json.render_plan(plan_of(create("a"), where=WHERE)))
+    plan["state"][part] = value
+    with pytest.raises(FormatError, match=rf"^is not a plan of this version of reconciler \(at {place}\)$"):
+        decode_plan(stdlib_json.dumps(plan).encode())
 
 
 def _insert(text: str, path: tuple[str | int, ...], pair: str) -> bytes:

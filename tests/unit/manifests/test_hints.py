@@ -22,10 +22,7 @@ def jwt(**payload: Any) -> str:
     return f"{JWT_HEADER}.{base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip('=')}.c2lnbmF0dXJl"
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("manifests").mkdir()
+pytestmark = pytest.mark.usefixtures("in_a_tree")
 
 
 def write(text: str, name: str = "loja.yaml") -> None:

@@ -22,10 +22,7 @@ from reconciler.model import EVENTS, AuthScheme
 HOST = "https://hooks.acme.com.br/"
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("manifests").mkdir()
+pytestmark = pytest.mark.usefixtures("in_a_tree")
 
 
 def write(text: str, name: str = "loja.yaml") -> None:

@@ -16,10 +16,7 @@ WEBHOOKS = "webhooks:\n" + "".join(f"  {event}: https://a.acme.com.br/p/{event}\
 BASE64 = base64.b64encode(SECRET.encode()).decode()
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("manifests").mkdir()
+pytestmark = pytest.mark.usefixtures("in_a_tree")
 
 
 def load(text: str, *, more: tuple[str, ...] = ()) -> Tree:

@@ -263,15 +263,6 @@ def test_an_alias_bomb_and_a_cycle_end(manifests: Path) -> None:
     assert {one.file for one in load().errors} == {"manifests/bomb.yaml"}
 
 
-def test_the_same_url_in_two_environments_is_a_warning(manifests: Path) -> None:
-    """It may be a staging receiver in production."""
-    same = WEBHOOKS.replace("{environment}/receiveMessage", "production/receiveMessage")
-    (manifests / "staging.yaml").write_text(same)
-    tree = load()
-    assert tree.errors == ()
-    assert [(one.file, one.key) for one in tree.warnings] == [("manifests/staging.yaml", "webhooks.receiveMessage")]
-
-
 def test_no_problem_repeats_a_token(manifests: Path) -> None:
     """The token is a value, a key, an event or a name in braces."""
     token = "made-up-opaque-value-1"

@@ -15,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.core.account import FIELDS
+from reconciler.core.attempts import Fate
 from reconciler.core.observe import Verdict
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Applied, By, Desired, Event, Fingerprint
@@ -211,7 +212,7 @@ def test_a_refused_connection_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     attempt = read(port).attempt
-    assert attempt.retriable
+    assert (attempt.fate, attempt.retriable) == (Fate.UNSENT, True)
     assert attempt.message == (
         f"not sent: the connection to Plug (localhost:{port}) was refused. "
         "Check partner.base_url, and whether a firewall is in the way"
@@ -235,7 +236,7 @@ def test_an_invalid_proxy_is_reported_without_its_password() -> None:
             return await observer.read(one, applied_of(one))
 
     reading = asyncio.run(attempt())
-    assert (reading.comparisons, reading.attempt.complete) == (None, False)
+    assert (reading.comparisons, reading.attempt.fate, reading.attempt.complete) == (None, Fate.UNSENT, False)
     assert reading.attempt.message == (
         "not sent: HTTPS_PROXY: not a valid proxy address (unset it, or write http://HOST:PORT)"
     )

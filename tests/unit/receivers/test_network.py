@@ -408,7 +408,7 @@ def test_a_private_address_beside_a_public_one_is_left_out_and_reported(serve: S
     one = check_one(receiver.url(host=NAME), resolve=resolving("10.0.0.7", "127.0.0.1"))
     assert one.ok
     assert one.addresses == ("10.0.0.7", "127.0.0.1")
-    assert one.warning == f"{NAME} also resolves to 1 private or special addresses, which Plug can't reach"
+    assert one.warning == f"{NAME} also resolves to 1 private or special address, which Plug can't reach"
 
 
 def test_a_proxy_is_not_used(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from reconciler.model import By, Desired, Document, Event, Fingerprint
 from reconciler.ports import StateStore, Write
 from reconciler.run.adopting import AdoptionReview, find_adoptions, review_adoptions, write_adoptions
 from tests.fakes import START, FakeCredentials, make_desired
-from tests.memory_store import MemoryStore
+from tests.memory_store import filled
 
 STATUS, DISCONNECTING = Event.MESSAGE_STATUS, Event.WHEN_DISCONNECTING
 UNSEEN = EventComparison(DISCONNECTING, Verdict.UNSEEN, reason="the partner API never shows it")
@@ -23,13 +23,6 @@ UNCOMPARED = EventComparison(STATUS, Verdict.UNCOMPARED, reason="PLUG_SECRET_A i
 GARBLED = EventComparison(STATUS, Verdict.GARBLED, reason="neither a text nor null")
 OTHER = EventComparison(STATUS, Verdict.DIFFERENT, "https://by.hand.example.com/")
 GONE = EventComparison(STATUS, Verdict.DIFFERENT, None)
-
-
-def filled(*documents: Document) -> MemoryStore:
-    store = MemoryStore()
-    for result in store.write([Write(one.environment, one, None) for one in documents]):
-        assert result.error is None
-    return store
 
 
 def recorded(name: str, account: str) -> Document:

@@ -70,7 +70,7 @@ class Fleet:
 
 
 async def settle_down() -> None:
-    """Let everybody go as far as they can."""
+    """Let every task go as far as it can."""
     for _ in range(200):
         await asyncio.sleep(0)
 

@@ -124,8 +124,15 @@ def test_a_later_wave_says_why_it_was_not_begun(first: Behaviour, signal: bool, 
     assert fleet.waves == [WaveBegun(0, 1, 2)]
 
 
-def test_failures_of_one_wave_and_no_other_count_towards_max_failures() -> None:
-    """A wave begins only after a wave without failures."""
+def test_a_single_failure_that_stops_the_wave_is_counted_in_the_singular() -> None:
+    fleet = Fleet(make_desired("a"), make_desired("b"))
+    fleet.plug.script.append(answer(400))
+    result = asyncio.run(fleet.apply(replace(OPTIONS, concurrency=1, max_failures=1)))
+    assert [one.outcome for one in result.environments] == [Outcome.REJECTED, Outcome.SKIPPED]
+    assert result.environments[1].message == ("not begun: 1 environment of this wave was not applied (max_failures)")
+
+
+def test_applied_environments_do_not_count_towards_max_failures() -> None:
     fleet = Fleet(*(make_desired(name, wave=wave) for wave, name in enumerate("abc")))
     assert set(outcomes(asyncio.run(fleet.apply(replace(OPTIONS, max_failures=1)))).values()) == {Outcome.APPLIED}
 

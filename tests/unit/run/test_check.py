@@ -14,12 +14,13 @@ from msgspec.structs import replace
 from reconciler.cli.exitcode import of_check
 from reconciler.core.planner import PlanInput
 from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, find_receivers
+from reconciler.errors import InputError
 from reconciler.formats.check_file import encode_check
 from reconciler.model import EVENTS, By, CheckResult, CheckStage, Document, Event, Intent, Outcome, RunResult
 from reconciler.plug.examples import example_bodies
 from reconciler.ports import Write
 from reconciler.run.apply import apply_plan
-from reconciler.run.check import CheckOptions, CheckWorld, check_receivers
+from reconciler.run.check import MAX_UNANSWERED, CheckOptions, CheckWorld, check_receivers, select_checked
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.planning import plan_environments
 from reconciler.views.words import check_summary
@@ -60,10 +61,12 @@ class FakeReceivers:
         self.left.append(place)
 
 
-def check(fake: FakeReceivers, *names: str, rate_limit: float | None = None, post: bool = True) -> CheckResult:
+def check(
+    fake: FakeReceivers, *names: str, rate_limit: float | None = None, post: bool = True, concurrency: int = 3
+) -> CheckResult:
     receivers = find_receivers(map(make_desired, names), allow_local_receivers=False)
     world = CheckWorld(fake, fake.clock, example_bodies)
-    return asyncio.run(check_receivers(receivers, world, CheckOptions(3, rate_limit, post)))
+    return asyncio.run(check_receivers(receivers, world, CheckOptions(concurrency, rate_limit, post)))
 
 
 def test_every_event_is_called_with_its_bodies() -> None:
@@ -92,10 +95,11 @@ def test_posts_keep_to_the_rate_limit() -> None:
 
 def test_no_post_sends_nothing() -> None:
     """The result is that of the probe."""
-    fake = FakeReceivers(FakeClock(), unreachable=frozenset({"hooks.example.com"}))
-    assert not any(one.ok for one in check(fake, "a", post=False).receivers)
-    assert fake.posts == []
-    assert all(one.ok for one in check(FakeReceivers(FakeClock()), "a", post=False).receivers)
+    reachable = FakeReceivers(FakeClock())
+    unreachable = FakeReceivers(FakeClock(), unreachable=frozenset({"hooks.example.com"}))
+    assert [one.ok for one in check(reachable, "a", post=False).receivers] == [True] * 7
+    assert [one.ok for one in check(unreachable, "a", post=False).receivers] == [False] * 7
+    assert reachable.posts == unreachable.posts == []
 
 
 def test_a_body_that_got_no_answer_is_the_last_one() -> None:
@@ -105,6 +109,36 @@ def test_a_body_that_got_no_answer_is_the_last_one() -> None:
         fake = FakeReceivers(FakeClock(), {url: status})
         check(fake, "a")
         assert sum(1 for post in fake.posts if post[0] == url) == calls
+
+
+def test_a_host_that_never_answers_is_no_longer_called() -> None:
+    """Only POSTs in a row count: an answer in between begins a new row."""
+    names = [f"e{number}" for number in range(4)]
+    silent: dict[str, int | None] = {url: None for name in names for url in make_desired(name).webhooks.values()}
+    fake = FakeReceivers(FakeClock(), silent)
+    result = check(fake, *names, concurrency=1)
+    assert (len(fake.posts), len(result.receivers)) == (MAX_UNANSWERED, 28)
+    assert {one.message for one in result.receivers[MAX_UNANSWERED:]} == {
+        "not called: the last 20 calls to hooks.example.com got no whole answer"
+    }
+    awake = FakeReceivers(FakeClock(), {**silent, make_desired("e1").webhooks[EVENTS[3]]: 200})
+    check(awake, *names, concurrency=1)
+    assert len(awake.posts) == 28
+
+
+def test_a_glob_that_matches_an_orphan_alone_selects_nothing() -> None:
+    """The state is read only if a glob matches no manifest."""
+    desired, asked = [make_desired("a"), make_desired("b")], []
+
+    def find_stored() -> list[str]:
+        asked.append(1)
+        return ["gone"]
+
+    assert select_checked(desired, ["a*"], None, find_stored) == desired[:1]
+    assert asked == []
+    assert select_checked(desired, ["gone", "b"], None, find_stored) == desired[1:]
+    with pytest.raises(InputError, match="'other' matches no environment"):
+        select_checked(desired, ["other"], None, find_stored)
 
 
 def interrupt_after(calls: int) -> CheckResult:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from reconciler.core.protocol.markers import Marker
+from reconciler.core.protocol.schedule import ApplyRun
 from reconciler.errors import PostFailed, TransientError
+from reconciler.ports import Issue, Posted
 from reconciler.run.github import MayOnlyRead, needing_permission
+from reconciler.run.watch import Activity, KeptIssue, keep_issue
 from tests.unit.run.fake_hub import FakeHub
 
 REFUSED = PostFailed("GitHub answered 403", 403)
@@ -36,3 +41,29 @@ def test_any_other_failure_fails_the_step_of_a_fork_too(refusal: PostFailed) -> 
     with pytest.raises(PostFailed) as caught:
         post(FakeHub(may_only_read=True, refusal=refusal))
     assert caught.value is refusal
+
+
+class RefusingHub:
+    """A hub for the schedule, to which GitHub refuses everything."""
+
+    def __init__(self, refusal: PostFailed) -> None:
+        self._refusal = refusal
+
+    def list_apply_runs(self, head: str) -> Sequence[ApplyRun]:
+        raise self._refusal
+
+    def keep_issue(self, name: str, issue: Issue, *, label: str, is_open: bool) -> Posted | None:
+        raise self._refusal
+
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+        raise self._refusal
+
+
+def test_a_rate_limit_does_not_look_like_a_missing_permission() -> None:
+    """GitHub answers both with 403; the schedule keeps the message of each call that failed."""
+    done = Activity()
+    for refusal in (REFUSED, LIMITED):
+        keep_issue(RefusingHub(refusal), KeptIssue.DRIFT, Issue("title", "text", "closing"), done, is_open=True)
+    refused, limited = done.failures
+    assert refused.endswith("GitHub answered 403. Does the job lack a permission, such as issues: write?")
+    assert limited.endswith("was not updated: GitHub answered 403")

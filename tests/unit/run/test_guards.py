@@ -289,14 +289,14 @@ def test_a_new_state_is_refused_beside_the_other_guards_unless_it_is_vouched_for
     """The user answers the question, or gives --new-state. If nothing is put, nothing is refused."""
     bench = Bench("a", "b")
     bench.credentials.missing = {"a"}
-    nobody, asked, declared = FirstApply(), FirstApply(asked=True), FirstApply(declared=True)
-    assert bench.check(bench.plan(), replace(bench.given(), first=nobody)) == ["a", "state"]
+    unasked, asked, declared = FirstApply(), FirstApply(asked=True), FirstApply(declared=True)
+    assert bench.check(bench.plan(), replace(bench.given(), first=unasked)) == ["a", "state"]
     assert bench.check(bench.plan(), replace(bench.given(), first=asked)) == ["a"]
     assert bench.check(bench.plan(), replace(bench.given(), first=declared)) == ["a"]
-    shown = with_guard_warnings(bench.plan(), replace(bench.given(), first=nobody)).plan.warnings
+    shown = with_guard_warnings(bench.plan(), replace(bench.given(), first=unasked)).plan.warnings
     assert [line for line in shown if "nothing was ever applied to memory" in line and "--new-state" in line]
     bench.desired = []
-    assert bench.check(bench.plan(), replace(bench.given(), first=nobody)) == []
+    assert bench.check(bench.plan(), replace(bench.given(), first=unasked)) == []
 
 
 def test_a_sandbox_may_have_a_new_state() -> None:

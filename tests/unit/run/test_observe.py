@@ -60,10 +60,13 @@ def test_up_to_concurrency_accounts_are_read_at_a_time() -> None:
 
 
 def test_what_has_no_account_id_is_not_read() -> None:
-    """It is reported as unobservable."""
+    """It is reported as unobservable. The progress counts the others."""
     observer = FakeObserver(FakePlug())
-    found = observe([make_desired("a"), make_desired("b", account_id="b")], observer)
-    assert (found["a"], len(observer.read_at)) == (UNOBSERVABLE, 1)
+    reported: list[tuple[int, int]] = []
+    options = replace(SETTINGS, report=lambda done, total: reported.append((done, total)))
+    found = observe([make_desired("a"), *fleet(2)], observer, options)
+    assert (found["a"], len(observer.read_at)) == (UNOBSERVABLE, 2)
+    assert reported == [(1, 2), (2, 2)]
 
 
 def test_reads_keep_to_the_rate_limit_retries_included() -> None:
@@ -78,14 +81,17 @@ def test_reads_keep_to_the_rate_limit_retries_included() -> None:
 
 def test_a_read_is_tried_again_up_to_attempts() -> None:
     """The last answer is reported."""
-    observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 3))
-    assert observe(fleet(1), observer)["e0"] == Observation(failure="500: broken (tried 3 times)")
+    for attempts in (2, 3):
+        observer = FakeObserver(FakePlug(), script=deque([BROKEN] * attempts))
+        found = observe(fleet(1), observer, replace(SETTINGS, attempts=attempts))
+        assert found["e0"] == Observation(failure=f"500: broken (tried {attempts} times)")
 
 
 def test_a_read_that_succeeds_at_last_counts() -> None:
     """The failed attempts leave no trace."""
     observer = FakeObserver(FakePlug(), script=deque([BROKEN] * 2))
-    assert observe(fleet(1), observer)["e0"].faults == ()
+    found = observe(fleet(1), observer)["e0"]
+    assert (found.faults, found.observable, len(observer.read_at)) == ((), True, 3)
 
 
 def test_a_refusal_is_not_tried_again() -> None:

@@ -47,7 +47,7 @@ class LoopClock(FakeClock):
         self._sleepers.append(mine)
         try:
             while not mine[2].done():
-                for _ in range(20):  # let everybody else come to their own sleep
+                for _ in range(20):  # let all others come to their own sleep
                     await asyncio.sleep(0)
                 if not mine[2].done() and mine == min(self._sleepers, key=lambda one: one[:2]):
                     self.advance(max(0.0, mine[0] - self.monotonic()))
@@ -93,10 +93,10 @@ def test_a_429_of_one_slows_all() -> None:
     fleet = Fleet(60)
     fleet.plug.script.extend([*[answer(200, acts=True)] * 20, limited(7.0)])
     assert outcomes(fleet.apply()) == {Outcome.APPLIED}
-    told_at = fleet.sent[20][0]
-    later = [at for at, _ in fleet.sent[21:] if at > told_at]
+    limited_at = fleet.sent[20][0]
+    later = [at for at, _ in fleet.sent[21:] if at > limited_at]
     assert len(later) >= 30
-    assert min(later) >= told_at + 7
+    assert min(later) >= limited_at + 7
     assert all(second - first >= 0.04 for first, second in pairwise(later))
 
 
@@ -280,9 +280,9 @@ def test_no_intent_is_written_during_a_pause_of_the_server() -> None:
         begun[desired.environment] = (intent.at - START).total_seconds()
 
     async def limit_the_first(plug: FakePlug, desired: Desired) -> Attempt:
-        told_off = fleet.clock.monotonic() == 0 and desired.environment == "e000"
-        await fleet.clock.sleep(0.5 if told_off else 1.0)
-        if told_off:
+        is_limited = fleet.clock.monotonic() == 0 and desired.environment == "e000"
+        await fleet.clock.sleep(0.5 if is_limited else 1.0)
+        if is_limited:
             return Attempt(Fate.DEFINITE, 429, complete=True, retry_after_s=60.0, message="429")
         plug.hold(desired)
         return Attempt(Fate.DEFINITE, 200, complete=True)

@@ -187,7 +187,7 @@ def test_one_run_writes_a_limited_number_of_comments() -> None:
     hub = FakeHub()
     posted = post_comments(hub, map(comment, range(MAX_COMMENTS + 2)), lambda one: "", 7, 1)
     assert len(posted.numbers) == len(hub.posted) == MAX_COMMENTS
-    assert posted.warnings == (f"2 more pull requests get a comment from the next run: one run writes {MAX_COMMENTS}",)
+    assert posted.warnings == (f"the next run comments on 2 more pull requests: one run writes {MAX_COMMENTS}",)
 
 
 def test_a_document_that_can_not_be_read_is_named_and_the_others_are_reported() -> None:

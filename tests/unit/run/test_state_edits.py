@@ -24,16 +24,9 @@ from reconciler.run.state_edits import (
 )
 from reconciler.state.folder import FolderStore
 from tests.fakes import START, FaultyStore, Killed, StoreFault, adopt_by_hand, make_desired
-from tests.memory_store import MemoryStore
+from tests.memory_store import MemoryStore, filled
 
 FAULTS = [None, *StoreFault]
-
-
-def filled(*documents: Document) -> MemoryStore:
-    store = MemoryStore()
-    for result in store.write([Write(one.environment, one, None) for one in documents]):
-        assert result.error is None
-    return store
 
 
 def applied(name: str) -> Document:
@@ -72,8 +65,23 @@ def test_a_live_intent_is_refused() -> None:
 def test_a_copy_that_fails_says_so() -> None:
     target = FaultyStore()
     target.faults.append(StoreFault.FAILS)
-    with pytest.raises(Unreachable, match=r"no space left.*\ncopied 0 of 2 documents to memory\. Keep using the old"):
+    with pytest.raises(StateError, match=r"no space left.*\ncopied 0 of 2 documents to memory\. Keep using the old"):
         copy(filled(applied("a"), applied("b")), target, START)
+
+
+def test_a_copy_that_loses_a_race_says_how_far_it_came() -> None:
+    """Another process wrote to the new store after the copy had looked at it."""
+    target = FaultyStore()
+    target.before_write = lambda writes: adopt_late(target.inner)
+    with pytest.raises(StateError) as caught:
+        copy(filled(applied("a"), applied("b")), target, START)
+    first, second = str(caught.value).split("\n")
+    assert first == "state of b: another run wrote it in between"
+    assert second.startswith("copied 1 of 2 documents to memory. Keep using the old state")
+
+
+def adopt_late(store: MemoryStore) -> None:
+    adopt_by_hand(store, make_desired("b", "2"), Fingerprint(), START, By("eve"))
 
 
 def test_an_interrupted_copy_is_completed() -> None:

@@ -202,3 +202,13 @@ def test_the_page_says_that_totals_overlap() -> None:
     assert "The totals overlap: " in page
     assert " counted in more than one." in page
     assert "The totals overlap" not in render_report(report_samples.reports()["empty"])
+
+
+def test_a_failed_read_is_not_a_missing_token() -> None:
+    """The accounts that --observe could not read are in the findings. What was not available is listed."""
+    report = report_samples.every_standing()
+    environments = tuple(replace(one, unchecked=("account", "live")) for one in report.plan.environments[:1])
+    rest = tuple(replace(one, unchecked=("live",)) for one in report.plan.environments[1:])
+    page = render_report(replace(report, plan=replace(report.plan, environments=environments + rest)))
+    assert "1 environment compared by text alone" in page
+    assert [row[13] for row in data_of(page)["environments"]] == [["account"], *([] for _ in rest)]

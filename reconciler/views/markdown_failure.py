@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.text.counts import counted
 from reconciler.text.escape import for_markdown_block
 
 MAX_LOG_LINES = 200
@@ -14,7 +15,7 @@ def render_failure(title: str, log: str) -> str:
     lines = [line for line in log.split("\n") if line.strip() and not line.startswith("::")]
     left = len(lines) - MAX_LOG_LINES
     block = [line[:MAX_LOG_LINE] for line in lines[:MAX_LOG_LINES]]
-    block += [f"… and {left} more lines: see the log"] if left > 0 else []
+    block += [f"… and {counted(left, 'more line')}: see the log"] if left > 0 else []
     while sum(map(len, block)) > MAX_LOG_CHARS:
         block = [*block[: len(block) // 2], "… and more: see the log"]
     return f"## {title}\n\n{for_markdown_block(block, language='text')}\n"
