@@ -166,7 +166,7 @@ class Beginning(Struct):
         if inputs.max_changed is not None:
             given = replace(given, max_changed=inputs.max_changed)
         faults = find_fleet_faults(planned, given)
-        problems = [_to_input(one) for one in faults.others]
+        problems = [_to_input(one) for one in (*faults.reserved, *faults.others)]
         if faults.too_many is not None:
             problems += self._lift(faults.too_many, Label.LARGE_CHANGE, "max_changed")
         for problem in faults.new_state:

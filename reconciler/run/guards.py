@@ -48,13 +48,15 @@ class FleetFaults(Struct, frozen=True):
     If a run has several jobs, its first job finds them.
     """
 
+    reserved: tuple[Problem, ...] = ()  # reserved hosts
     too_many: Problem | None = None  # max_changed
     new_state: tuple[Problem, ...] = ()
     others: tuple[Problem, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return (*self.others, *([] if self.too_many is None else [self.too_many]), *self.new_state)
+        too_many = [] if self.too_many is None else [self.too_many]
+        return (*self.reserved, *self.others, *too_many, *self.new_state)
 
 
 def find_fleet_faults(planned: Planned, given: GuardInput) -> FleetFaults:
@@ -67,9 +69,10 @@ def find_fleet_faults(planned: Planned, given: GuardInput) -> FleetFaults:
     ]
     updates = count_updates(planned, given.desired)
     return FleetFaults(
+        reserved=tuple(find_reserved_receivers(planned)),
         too_many=find_too_many_updates(updates, planned.fleet.applied_count, given.max_changed),
         new_state=tuple(find_new_state(planned, given.first)),
-        others=(*unknown, *find_reserved_receivers(planned), *find_trials(planned)),
+        others=(*unknown, *find_trials(planned)),
     )
 
 
@@ -146,12 +149,8 @@ def describe_unreadable(fleet: Fleet) -> list[str]:
 
 def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
     """Find every guard that applying this plan would trip, except reserved hosts: the manifests warn about them."""
-    faults = find_fleet_faults(planned, given)
-    return [
-        *([] if faults.too_many is None else [faults.too_many]),
-        *_find_account_guards(planned, given, now),
-        *faults.new_state,
-    ]
+    faults = replace(find_fleet_faults(planned, given), reserved=())
+    return [*faults.problems, *_find_account_guards(planned, given, now)]
 
 
 def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:

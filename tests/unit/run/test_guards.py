@@ -15,7 +15,13 @@ from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.errors import Corrupt, InputError, SeveralUnreadable
 from reconciler.model import By, Desired, Fingerprint, Problem
 from reconciler.ports import Write
-from reconciler.run.guards import GuardInput, check_before_sending, find_putting, with_guard_warnings
+from reconciler.run.guards import (
+    GuardInput,
+    check_before_sending,
+    find_fleet_faults,
+    find_putting,
+    with_guard_warnings,
+)
 from reconciler.run.planning import PlanScope, plan_environments, refuse_malformed_tokens
 from tests.fakes import START, FakeCredentials, FaultyStore, make_desired
 
@@ -283,6 +289,27 @@ def test_a_plan_warns_of_what_apply_would_refuse_and_of_locks() -> None:
     assert [line.partition(":")[0] for line in shown] == ["apply would refuse", "apply would refuse", "b", "b", "first"]
     assert "max_changed" in shown[0] and "ana" in shown[2]
     assert [one.environment for one in find_putting(planned)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("is_trial", [False, True])
+def test_a_plan_warns_of_every_fault_of_the_fleet_except_reserved_hosts(is_trial: bool) -> None:
+    """The manifests warn about reserved hosts, for every environment."""
+    bench = Bench("a", "b", applied=("a", "b"))
+    bench.edit("a", "b")
+    bench.desired[1] = make_desired("b", "2")  # at a reserved host
+    if is_trial:
+        bench.desired[0] = replace(bench.desired[0], endpoint="http://127.0.0.1:8787/x")
+    planned = bench.plan()
+    assert planned.plan.where is not None
+    where = replace(planned.plan.where, location="git:origin/reconciler-state")
+    planned = replace(planned, plan=replace(planned.plan, where=where))
+    given = replace(bench.given(MaxChanged(0, percent=False), ("nobody",)), first=FirstApply(declared=True))
+    faults = find_fleet_faults(planned, given)
+    keys = ["--accept-account-change", *(["state"] if is_trial else []), "max_changed", "--new-state"]
+    assert [one.key for one in replace(faults, reserved=()).problems] == keys
+    assert {one.key.partition(".")[0] for one in faults.reserved} == {"webhooks"}
+    warnings = with_guard_warnings(planned, given).plan.warnings
+    assert [one for one in faults.problems if f"apply would refuse: {one}" not in warnings] == list(faults.reserved)
 
 
 def test_a_new_state_is_refused_beside_the_other_guards_unless_it_is_vouched_for() -> None:
