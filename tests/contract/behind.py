@@ -32,8 +32,7 @@ def plant(store: StateStore, folder: Path, files: Mapping[str, bytes]) -> None:
         for name, data in named.items():
             request = urllib.request.Request(f"{address}/{name}", data=data, method="PUT")
             urllib.request.urlopen(request, timeout=60).close()
-    else:
-        assert isinstance(store, GitStore)
+    elif isinstance(store, GitStore):
         branch = store.location.partition("/")[2]
         git(folder, "clone", "-q", "-b", branch, str(folder / "remote.git"), "planting")
         for name, data in named.items():
@@ -41,6 +40,8 @@ def plant(store: StateStore, folder: Path, files: Mapping[str, bytes]) -> None:
         git(folder / "planting", "add", "-A")
         git(folder / "planting", "commit", "-q", "-m", "By hand")
         git(folder / "planting", "push", "-q", "origin", f"HEAD:{branch}")
+    else:
+        raise AssertionError(f"say in plant() how files are put into the place of a {type(store).__name__}")
 
 
 def photograph(store: StateStore, folder: Path) -> dict[str, bytes]:
@@ -53,7 +54,9 @@ def photograph(store: StateStore, folder: Path) -> dict[str, bytes]:
         client = obstore.store.from_url(store.location, client_options={"allow_http": True})
         paths = [one["path"] for page in obstore.list(client) for one in page]
         return {path: bytes(obstore.get(client, path).bytes()) for path in paths}
-    return _read_files(folder / "remote.git") | _read_files(folder / "clone")
+    if isinstance(store, GitStore):
+        return _read_files(folder / "remote.git") | _read_files(folder / "clone")
+    raise AssertionError(f"say in photograph() what is in the place of a {type(store).__name__}")
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:

@@ -55,8 +55,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore
         made = request.getfixturevalue("bucket")()
     elif request.param == "git":
         made = GitStore(make_clone(make_remote(tmp_path), tmp_path / "clone"), "origin", "reconciler-state")
-    else:
+    elif request.param == "git over http":
         made = GitStore(request.getfixturevalue("http_clone"), "origin", "reconciler-state")
+    else:
+        raise AssertionError(f"say in this fixture how an empty store is made: {request.param}")
     yield made
     made.close()
 
@@ -179,14 +181,18 @@ def test_each_write_of_a_batch_is_independent(store: StateStore) -> None:
 
 @pytest.fixture
 def other(store: StateStore, tmp_path: Path) -> Iterator[StateStore]:
-    """Return the same place as another process opens it."""
+    """Return the same place as another process opens it. No other process can open the memory of this one."""
     made: StateStore
     if isinstance(store, FolderStore):
         made = FolderStore(Path(store.location))
     elif isinstance(store, GitStore):
         made = GitStore(tmp_path / "clone", "origin", "reconciler-state")
+    elif isinstance(store, ObjectStore):
+        made = ObjectStore(store.location)
+    elif isinstance(store, MemoryStore):
+        made = store
     else:
-        made = ObjectStore(store.location) if isinstance(store, ObjectStore) else store
+        raise AssertionError(f"say in this fixture how another process opens a {type(store).__name__}")
     yield made
     made.close()
 
@@ -394,7 +400,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
         return "git:origin/reconciler-state", request.getfixturevalue("http_clone")
     if request.param == "objects":
         return request.getfixturevalue("bucket")().location, tmp_path
-    return "state", tmp_path
+    if request.param == "folder":
+        return "state", tmp_path
+    raise AssertionError(f"say in this fixture which setting opens the store: {request.param}")
 
 
 WRITERS = 8
