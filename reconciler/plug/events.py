@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -408,14 +408,12 @@ def _describe(error: ValidationError) -> list[str]:
     return list(dict.fromkeys(described))
 
 
-_PARTS: tuple[type[BaseModel], ...] = (
-    *_MODELS.values(),
-    StartedAttendance,
-    FinishedAttendance,
-    SingleCategory,
-    ListedCategory,
-    Customer,
-    Message,
-    MessageText,
-)
-_NAMES = frozenset(field.alias or name for part in _PARTS for name, field in part.model_fields.items())
+def _find_bodies(base: type[Body] = Body) -> Iterator[type[Body]]:
+    yield base
+    for body in base.__subclasses__():
+        yield from _find_bodies(body)
+
+
+_NAMES = frozenset(
+    field.alias or name for body in _find_bodies() for name, field in body.model_fields.items()
+)  # of the attributes, in the API's own spelling
