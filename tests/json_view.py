@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.formats.check_file import encode_check as render_check
+from reconciler.formats.doctor_file import encode_doctor as render_doctor
 from reconciler.formats.drift_file import encode_drift as render_drift
 from reconciler.formats.environment_file import encode_environment as render_environment
 from reconciler.formats.plan_file import encode_plan as render_plan
@@ -13,6 +14,7 @@ from reconciler.formats.validation_file import encode_validation as render_valid
 
 __all__ = [
     "render_check",
+    "render_doctor",
     "render_drift",
     "render_environment",
     "render_plan",

@@ -44,9 +44,7 @@ def _area_lines(items: Sequence[Item], style: Style) -> Iterator[str]:
 
 
 def _item_lines(item: Item, style: Style) -> Iterator[str]:
-    first, *rest = for_terminal(f"{item.name}: {item.message}").split("\n")
-    yield f"  {_mark(item.state, style)} {first}"
-    yield from (f"    {line}" for line in rest)
+    yield f"  {_mark(item.state, style)} {for_terminal(f'{item.name}: {item.message}')}"
     if item.hint:
         yield f"    {style.cyan(for_terminal(item.hint))}"
 

@@ -11,7 +11,6 @@ import html
 import json
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import cmarkgfm
@@ -22,11 +21,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconciler.core.protocol.endings import Ending, EndReport, RunJob
+from reconciler.core.protocol.steps import Job
 from reconciler.model import (
     EVENTS,
     Action,
     ApiUse,
     Applied,
+    Area,
     By,
     CheckResult,
     CheckStage,
@@ -38,25 +39,35 @@ from reconciler.model import (
     FindingKind,
     HistoryEntry,
     Intent,
+    Item,
+    ItemState,
     LiveDifference,
     Location,
+    Origin,
     Outcome,
     Problem,
     Quote,
     Reason,
+    ResolvedEnvironment,
+    ResolvedValue,
+    ResolvedVar,
+    ResolvedWebhook,
     RunResult,
+    SettingPlace,
     Where,
 )
 from reconciler.text import escape
 from reconciler.text.commit_message import describe_commit
 from reconciler.views import annotations as github
-from reconciler.views import markdown, text_check, text_drift, text_plan, text_result, text_state, text_validation
+from reconciler.views import markdown, text, text_plan
 from reconciler.views.diagnostics import Layout
+from reconciler.views.markdown_begin import render_begin
 from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run
 from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.fuzz.hostile import bounded, hostile_texts
 from tests.golden.samples import HOSTILE, NOW, checked, plan_of, planned
+from tests.renderers import find_encoders, find_renderers
 
 values = hostile_texts | st.sampled_from(
     [HOSTILE, "@octo", "a@b.test", "mailto:a@b.test", "xmpp:a@b.test/x", "http://x.test", "GH-1", "o/r#1"]
@@ -87,8 +98,8 @@ def document_with(value: str) -> Document:
     return Document(value, value, 2, applied, Intent(value, seven, True, NOW, NOW, by), (HistoryEntry(NOW, by, seven),))
 
 
-def everything(value: str) -> dict[str, Callable[[Any], str]]:
-    """Each of our results with the value wherever somebody else's stands: a name -> how a view renders it."""
+def everything(value: str) -> dict[str, tuple[Any, ...]]:
+    """Return what each function that renders a result gets, with the value in every place that others may write to."""
     quote = Quote(value, len(value) // 3, len(value) // 2)
     problems = [Problem(value, 1, 1, value, value, value, 2, quote), Problem.of("", value)]
     result = RunResult(
@@ -113,19 +124,64 @@ def everything(value: str) -> dict[str, Callable[[Any], str]]:
     )
     check = CheckResult(receivers)
     document, plan = document_with(value), plan_with(value)
+    source, place = Location(value, 3, 1), SettingPlace(value, "api.base_url")
+    resolved = ResolvedEnvironment(
+        value,
+        source,
+        value,
+        (
+            ResolvedValue("api.base_url", value, Origin.MANIFEST, source=source),
+            ResolvedValue("api.base_url", value, Origin.SETTING, setting=place),
+        ),
+        (ResolvedVar(value, value, source, used=False),),
+        (ResolvedWebhook(Event.MESSAGE_STATUS, value, f"{value}x", source, (value,), (value,)),),
+    )
     return {
-        "plan": lambda view: view.render_plan(plan),
-        "result": lambda view: view.render_result(result),
-        "drift": lambda view: view.render_drift(drift),
-        "check": lambda view: view.render_check(check),
-        "validation": lambda view: view.render_validation(problems, problems),
-        "state list": lambda view: view.render_state_list([document], NOW),
-        "state show": lambda view: view.render_state_show(document, NOW),
-        "state history": lambda view: view.render_state_history(document),
+        "render_plan": (plan,),
+        "render_result": (result,),
+        "render_drift": (drift,),
+        "render_check": (check,),
+        "render_validation": (problems, problems),
+        "render_environment": (resolved,),
+        "render_doctor": ([Item(Area.GITHUB, value, state, value, value) for state in ItemState],),
+        "render_state_list": ([document], NOW),
+        "render_state_show": (document, NOW),
+        "render_state_history": (document,),
     }
 
 
 RESULTS = list(everything(""))
+# The other functions, which render what no command shows, with the value in the same way.
+OTHERS: dict[Callable[..., str], Callable[[str], str]] = {
+    render_run: lambda value: render_run(ends(value), run_with(value)),
+    render_pull_request: lambda value: render_pull_request(ends(value), run_with(value)),
+    render_begin: lambda value: render_begin([value], ((Job(value, value, 1, value),),), value, [value]),
+    text_plan.render_question: lambda value: text_plan.render_question(
+        plan_with(value), [ApiUse(value, 1, sandbox=True)]
+    ),
+}
+
+
+def ends(value: str) -> list[EndReport]:
+    """Return each end of a run. The value is in the state, a refusal or a job's name."""
+    by, job = By(value, value, value), RunJob(value, value)
+    return [EndReport(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
+
+
+def run_with(value: str) -> RunText:
+    """The link to a job was checked before."""
+    return RunText("RUN", value, value, value, (value,))
+
+
+def have(view: Any) -> list[str]:
+    """Return the results that a view has a function for."""
+    return [name for name in RESULTS if hasattr(view, name)]
+
+
+def test_every_function_that_renders_a_result_is_tested_here() -> None:
+    """Add a new one to `everything`, or to `OTHERS` if it renders what no command shows."""
+    tested = {getattr(view, name) for view in (text, markdown, json_view) for name in have(view)}
+    assert (find_renderers("text", "markdown") | find_encoders()) - tested - OTHERS.keys() == set()
 
 
 def as_github_does(text: str) -> str:
@@ -154,84 +210,69 @@ def assert_data(page: str) -> None:
         assert all(row.count("<td") == width for row in re.findall(r"<tr>\s*<td.*?</tr>", table, re.DOTALL)), table
 
 
-@pytest.mark.parametrize("name", RESULTS)
+def assert_markdown_is_data(shown: str) -> None:
+    """Check the text itself, and the page that GitHub makes of it."""
+    assert not re.search(r"@[A-Za-z0-9]", shown), "a mention in the raw text"
+    assert not any(line.strip().startswith("::") for line in shown.splitlines()) and "##[" not in shown
+    assert_data(as_github_does(shown).replace("<thead>", "").replace("</thead>", ""))
+
+
+@pytest.mark.parametrize("name", have(markdown))
 @bounded
 @given(value=values)
 @example(value=HOSTILE)
 @example(value="a@b.test")
 def test_markdown_is_data_to_githubs_renderer(name: str, value: str) -> None:
     """A comment, an issue, a summary: the page holds our markup and nothing else."""
-    text = everything(value)[name](markdown)
-    assert not re.search(r"@[A-Za-z0-9]", text), "a mention in the raw text"
-    assert not any(line.strip().startswith("::") for line in text.splitlines()) and "##[" not in text
-    assert_data(as_github_does(text).replace("<thead>", "").replace("</thead>", ""))
+    assert_markdown_is_data(getattr(markdown, name)(*everything(value)[name]))
 
 
+@pytest.mark.parametrize("render", [render for render in OTHERS if render is not text_plan.render_question])
 @bounded
 @given(value=values)
 @example(value=HOSTILE)
 @example(value="a@b.test")
-def test_the_end_of_a_run_is_data_to_githubs_renderer(value: str) -> None:
-    """The value is in the state, a refusal or a job's name. The link to a job was checked before."""
-    by, job = By(value, value, value), RunJob(value, value)
-    told = [EndReport(f"{value}{one}", one, value, by, NOW, job, commit=value) for one in Ending]
-    run = RunText("RUN", value, value, value, (value,))
-    for text in (render_run(told, run), render_pull_request(told, run)):
-        assert not re.search(r"@[A-Za-z0-9]", text), "a mention in the raw text"
-        assert not any(line.strip().startswith("::") for line in text.splitlines()) and "##[" not in text
-        page = as_github_does(text.replace("[this run](RUN)", ""))
-        assert_data(page.replace("<thead>", "").replace("</thead>", ""))
+def test_the_summary_of_a_run_is_data_to_githubs_renderer(render: Callable[..., str], value: str) -> None:
+    assert_markdown_is_data(OTHERS[render](value).replace("[this run](RUN)", ""))
 
 
-class _Text:
-    """The text views, with colours: what they say without them is what a log shows. Problems have blocks with them."""
-
-    def __init__(self, colour: bool) -> None:
-        self._how = {"colour": colour}
-        self._layout = Layout(colour, 60 if colour else None)
-
-    def __getattr__(self, name: str) -> Callable[..., str]:
-        if name == "render_validation":
-            return partial(text_validation.render_validation, layout=self._layout)
-        for view in (text_plan, text_result, text_drift, text_check, text_validation, text_state):
-            if hasattr(view, name):
-                return lambda *given: getattr(view, name)(*given, **self._how)
-        raise AttributeError(name)
+@bounded
+@given(value=values)
+def test_the_question_is_data_to_a_terminal(value: str) -> None:
+    assert_harmless(OTHERS[text_plan.render_question](value))
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", have(text))
 @bounded
 @given(value=values)
 def test_text_is_data_to_a_terminal(name: str, value: str) -> None:
-    """No escape but our colours, no second line, no workflow command."""
-    render = everything(value)[name]
-    assert_harmless(render(_Text(colour=False)))
-    coloured = render(_Text(colour=True))
-    assert_harmless(re.sub(r"\x1b\[[0-9;]*m", "", coloured))
+    """No escape but our colours, no second line, no workflow command: a log shows a text without its colours."""
+    given_to, render = everything(value)[name], getattr(text, name)
+    for colour in (False, True):
+        # problems have blocks on a terminal
+        layout: Any = {"layout": Layout(colour, 60 if colour else None)} if name == "render_validation" else {}
+        shown = render(*given_to, **(layout or {"colour": colour}))
+        assert_harmless(re.sub(r"\x1b\[[0-9;]*m", "", shown) if colour else shown)
 
 
-@pytest.mark.parametrize("name", [name for name in RESULTS if name != "state show"])
+@pytest.mark.parametrize("name", have(json_view))
 @bounded
 @given(value=values)
 def test_json_is_data_to_a_log(name: str, value: str) -> None:
     """It is read back unchanged, and no line is a workflow command."""
-    text = everything(value)[name](json_view)
-    assert_harmless(text)
-    assert text.isascii() and json.loads(text)["format"].startswith("reconciler.")
+    shown = getattr(json_view, name)(*everything(value)[name])
+    assert_harmless(shown)
+    assert shown.isascii() and json.loads(shown)["format"].startswith("reconciler.")
 
 
-@pytest.mark.parametrize("name", ["plan", "result", "drift", "check"])
+@pytest.mark.parametrize("name", have(github))
 @bounded
 @given(value=values)
 def test_annotations_are_ours_alone(name: str, value: str) -> None:
     """Each line is one command, and no value can end a part of it."""
-
-    class View:
-        def __getattr__(self, render: str) -> Callable[..., str]:
-            return lambda *given: getattr(github, render)(*given, path_of=str)
-
-    for line in everything(value)[name](View()).splitlines():
-        assert re.fullmatch(r"::(error|warning|notice) title=[^:,\n]*::.*", line), line
+    part = "(file|line|col|endColumn|title)=[^:,\n]*"
+    for line in getattr(github, name)(*everything(value)[name], path_of=str).splitlines():
+        assert re.fullmatch(rf"::(error|warning|notice) {part}(,{part})*::.*", line), line
         assert re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", line) is None and "##[" not in line
 
 

@@ -16,11 +16,13 @@ from reconciler.core.protocol.endings import Ending, EndReport, RunJob
 from reconciler.core.protocol.labels import Label, LabelSetting
 from reconciler.core.protocol.parts import EnvironmentChange, PartChange, PinChange
 from reconciler.core.protocol.schedule import ApplyRun, Begin
+from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Job, Steps
 from reconciler.model import (
     EVENTS,
     Action,
     ApiUse,
     Applied,
+    Area,
     AuthScheme,
     BodyForm,
     By,
@@ -38,6 +40,8 @@ from reconciler.model import (
     FindingKind,
     HistoryEntry,
     Intent,
+    Item,
+    ItemState,
     LastTry,
     LiveDifference,
     Location,
@@ -328,6 +332,39 @@ def resolved() -> dict[str, ResolvedEnvironment]:
     return {
         "plain": make("production", "https://hooks.acme.com.br/r", "manifests/production.yaml"),
         "hostile": make(HOSTILE, HOSTILE, HOSTILE),
+    }
+
+
+def items() -> dict[str, list[Item]]:
+    """The items of `doctor`: all in order, each state with more items than are shown, and hostile ones."""
+    good = [Item(Area.SETTINGS, "reconciler.toml", ItemState.OK, "read"), Item(Area.GIT, "git", ItemState.OK, "2.43.0")]
+    tokens = [Item(Area.TOKENS, f"PLUG_TOKEN_LOJA_{number}", ItemState.OK, "is set") for number in range(12)]
+    missing = [
+        Item(Area.SECRETS, f"PLUG_SECRET_{number}", ItemState.MISSING, "is not set", f"set PLUG_SECRET_{number}")
+        for number in range(52)
+    ]
+    mixed = [
+        *good,
+        *tokens,
+        *missing,
+        Item(Area.PARTNER, "PLUG_PARTNER_TOKEN", ItemState.WRONG, "has a space", "write it without the space"),
+        Item(Area.GITHUB, "the rules of the state's branch", ItemState.UNKNOWN, "GitHub answered 403"),
+    ]
+    hostile = [Item(Area.STATE, HOSTILE, state, HOSTILE, HOSTILE) for state in ItemState]
+    return {"good": good, "mixed": mixed, "hostile": hostile}
+
+
+def begins() -> dict[str, tuple[list[str], Steps, str, list[str]]]:
+    """The decisions of an apply run's first job: environments, steps, commit, and the labels that lift a guard."""
+    first = (Job("matriz", "matriz", 0, DIGEST),)
+    second = (Job("loja", "loja", 1, DIGEST), Job("norte", "norte", 3, DIGEST))
+    fleet = (Job("Fleet", FLEET_ENVIRONMENT, None, DIGEST),)
+    lifted = ["the label \u201creconciler: large change\u201d, set by ana on #12, lifts max_changed"]
+    return {
+        "waves": (["matriz", "loja", "norte"], (first, second), COMMIT, []),
+        "lifted": (["loja", "matriz", "norte"], ((), fleet), COMMIT, lifted),
+        "nothing": ([], ((), ()), COMMIT, []),
+        "hostile": ([HOSTILE], ((Job(HOSTILE, HOSTILE, None, HOSTILE),),), HOSTILE, [HOSTILE]),
     }
 
 

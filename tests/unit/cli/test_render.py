@@ -25,6 +25,7 @@ NOTHING: Any = None  # no view is rendered
         (lambda: render.show_document(NOTHING, NOTHING, Form(), NOTHING), FORMATS),
         (lambda: render.show_history(NOTHING, Form(), NOTHING), FORMATS),
         (lambda: render.show_environment(NOTHING, Form(), NOTHING), ("text", "json")),
+        (lambda: render.show_doctor(NOTHING, Form(), NOTHING), ("text", "json")),
     ],
 )
 def test_every_format_that_is_offered_has_its_view(
