@@ -10,6 +10,7 @@ from reconciler.cli.options import Form, environments_option, plain_format_optio
 from reconciler.cli.render import show_doctor
 from reconciler.cli.session import Session
 from reconciler.core.selection import select
+from reconciler.core.where import find_scheme
 from reconciler.errors import InputError
 from reconciler.manifests.merged import Tree
 from reconciler.model import Area, Desired, Item, ItemState, Problem
@@ -50,7 +51,7 @@ def _find_items(session: Session, globs: tuple[str, ...], *, github: bool) -> It
     file = session.settings_file
     message = "read" if file else "no reconciler.toml: every setting has its default, its variable or its flag"
     yield Item(Area.SETTINGS, file or "defaults", ItemState.OK, message)
-    yield from _look_at_git(session, needed=settings.state.startswith("git:"))
+    yield from _look_at_git(session, needed=find_scheme(settings.state) == "git")
     yield from _of_problem_list(Area.TOKENS, session.secret_files.tokens_problems)
     yield from _of_problem_list(Area.SECRETS, session.secret_files.secrets_problems)
     try:

@@ -268,7 +268,9 @@ def _plan(session: Session) -> Planned:
 
 def _may_lack_state(step: Step, session: Session) -> bool:
     """Return whether the run has no credentials for its state: a fork's run gets none for a bucket."""
-    return step.run.may_only_read and session.settings.state.startswith(("s3://", "gs://", "az://"))
+    from reconciler.core.where import BUCKETS, find_scheme
+
+    return step.run.may_only_read and find_scheme(session.settings.state) in BUCKETS
 
 
 def _check(session: Session, planned: Planned, base: Side) -> CheckResult:

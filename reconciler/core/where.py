@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -10,7 +9,8 @@ from reconciler.core.hosts import is_loopback_host
 from reconciler.core.urls import host_of, split_url
 from reconciler.model import ApiUse, Desired
 
-_SHARED = re.compile(r"(?:git|s3|gs|az):")
+BUCKETS = ("s3", "gs", "az")  # the schemes of object stores
+SHARED = ("git", *BUCKETS)
 NEAR = 0.75  # the ratio from which one name may be a typing error of the other; 1 is equal
 
 
@@ -30,6 +30,12 @@ def find_near_names(name: str, others: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(name, candidates, cutoff=NEAR)
 
 
+def find_scheme(state: str) -> str:
+    """Return the scheme of a shared store in the setting `state`, such as `git`; an empty text for a folder."""
+    scheme, colon, _ = state.partition(":")
+    return scheme if colon and scheme in SHARED else ""
+
+
 def is_shared(state: str) -> bool:
     """Return whether the setting `state` names a store that a team shares, and not a folder."""
-    return _SHARED.match(state) is not None
+    return find_scheme(state) != ""

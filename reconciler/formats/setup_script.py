@@ -15,7 +15,7 @@ from reconciler.core.protocol.labels import Label
 from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, SECRETS_SECRET, TOKENS_SECRET
 from reconciler.core.protocol.setup import GitHubEnvironment, GitHubSetup
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, TokensFrom
-from reconciler.core.where import is_shared
+from reconciler.core.where import find_scheme, is_shared
 from reconciler.text.escape import for_terminal
 
 LABELS = (
@@ -274,7 +274,7 @@ def _ruleset(name: str, branch: str, rules: Sequence[dict[str, Any]]) -> str:
 def _variables(setup: GitHubSetup) -> Iterator[str]:
     yield _VARIABLES
     yield _call("variable PLUG_TOKENS_FROM", "keep_variable", "PLUG_TOKENS_FROM", setup.tokens_from.value)
-    scheme = setup.state.partition("://")[0]
+    scheme = find_scheme(setup.state)
     if scheme in _BUCKET_VARIABLES:
         yield _call("variable PLUG_EXTRAS", "keep_variable", "PLUG_EXTRAS", "objects")
     yield "# Optional:\n"

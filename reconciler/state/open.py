@@ -1,6 +1,6 @@
 """Make a store from the `state` setting. An ambiguous text is refused: a wrong guess would lose the state.
 
-See docs/settings.md.
+See docs/state.md#where-it-is-kept.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 
+from reconciler.core.where import BUCKETS, SHARED
 from reconciler.errors import InputError
 from reconciler.io.git.checkout import ORIGIN, Checkout
 from reconciler.io.git.command import GitError, GitUnusable
@@ -22,8 +23,7 @@ _REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
 _BRANCH = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?", re.ASCII)
 _NO_BRANCH = re.compile(r"\.\.|//|/\.|\.lock(?:/|\Z)")  # parts that git refuses in a branch's name
 _BUCKET = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._=/-]*)?", re.ASCII)
-_BUCKETS = ("s3", "gs", "az")
-_SCHEMES = ("file", "git", *_BUCKETS)
+_SCHEMES = ("file", *SHARED)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.ASCII | re.DOTALL)  # a single letter is a drive of Windows
 _DRIVE = re.compile(r"/?[A-Za-z]:", re.ASCII)
 _QUOTES = "\"'`´‘’“”„«»"
@@ -56,7 +56,7 @@ def parse_state(setting: str, folder: Path, environ: Mapping[str, str] | None = 
     _refuse(_find_text_fault(setting, scheme, rest) or _find_scheme_fault(scheme))
     if scheme == "git":
         return _parse_git(rest, folder, environ)
-    if scheme in _BUCKETS:
+    if scheme in BUCKETS:
         return _parse_bucket(setting)
     if scheme == "file" and rest.startswith("//"):
         path = _path_of_url(rest)

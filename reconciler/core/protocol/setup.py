@@ -14,6 +14,7 @@ from reconciler.core.protocol.names import (
     TOKENS_SECRET,
 )
 from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom
+from reconciler.core.where import find_scheme
 from reconciler.model import Desired
 
 OWNERS_PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # in the order in which GitHub looks
@@ -66,9 +67,7 @@ def _number(name: str, shards: int) -> tuple[str, ...]:
 
 def find_state_branch(state: str) -> str | None:
     """Return the branch of a `state` setting such as git:origin/reconciler-state; None for any other store."""
-    if not state.startswith("git:"):
-        return None
-    return state.removeprefix("git:").partition("/")[2] or None
+    return state.partition("/")[2] or None if find_scheme(state) == "git" else None
 
 
 def describe_making(name: str) -> str:

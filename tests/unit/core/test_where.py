@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.where import find_apis, find_near_names
+from reconciler.core.where import find_apis, find_near_names, find_scheme, is_shared
 from reconciler.model import ApiUse
 from tests.fakes import make_desired
 
@@ -41,3 +41,21 @@ def test_each_host_is_counted_with_its_port_and_the_most_used_comes_first() -> N
 )
 def test_a_near_name_is_close_and_not_the_same(name: str, found: list[str]) -> None:
     assert find_near_names(name, ["main", "reconciler-state", "feature/webhooks", name]) == found
+
+
+@pytest.mark.parametrize(
+    ("state", "scheme"),
+    [
+        ("git:origin/reconciler-state", "git"),
+        ("s3://bucket/plug", "s3"),
+        ("gs://bucket", "gs"),
+        ("az://container", "az"),
+        (".reconciler/state", ""),
+        ("git", ""),
+        ("file:///srv/state", ""),
+        ("C:/state", ""),
+        ("./git:origin/x", ""),
+    ],
+)
+def test_a_store_that_a_team_shares_is_known_by_its_scheme(state: str, scheme: str) -> None:
+    assert (find_scheme(state), is_shared(state)) == (scheme, scheme != "")

@@ -68,7 +68,7 @@ def test_a_setting_names_a_store(setting: str, place: str) -> None:
         ("file://./states", "does not name an absolute path after file://"),
         ("file:////srv/states", "does not name an absolute path after file://"),
         ("http://host/state", "http: is not a store"),
-        ("sqlite:state.db", "sqlite: is not a store"),
+        ("desk:drawer", "desk: is not a store"),
         ("github.com:acme/state", "github.com: is not a store"),
         ("git:origin", "names no remote and branch"),
         ("git:", "names no remote and branch"),
