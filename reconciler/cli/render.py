@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from reconciler.cli.annotations import annotate, find_path, wants_annotations
-from reconciler.cli.options import Form
+from reconciler.cli.options import SUMMARY, Form
 from reconciler.cli.output import fit_terminal, is_terminal, terminal_width, wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
@@ -211,7 +211,8 @@ def _show(views: Views, form: Form, session: Session) -> None:
     unwritten = []
     for other, file in form.also:
         try:
-            view = views.get(other) or views["markdown"]  # other results have no separate view for a job's summary
+            # only a plan has a separate view for a job's summary
+            view = views["markdown"] if other == SUMMARY and SUMMARY not in views else views[other]
             write_whole(session.folder / file, view(plain))
         except OSError as error:
             unwritten.append(f"{file} can't be written: {error.strerror}")

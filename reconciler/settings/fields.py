@@ -28,6 +28,8 @@ FLAGS = {flag.path: flag for flag in SETTING_FLAGS}
 
 
 def _described(path: str, default: Any) -> Any:
+    if path not in FLAGS:
+        raise LookupError(f"{path} has no flag: add it to settings/flags.py")
     return Field(default, description=FLAGS[path].help)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,7 @@ def load(folder: Path | str = NOWHERE, environ: dict[str, str] | None = None, **
     return load_settings(environ or {}, str(folder), given).settings
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
-    """Nothing is given, so every default holds."""
+def test_every_setting_has_its_default_if_nothing_is_given() -> None:
     assert load().model_dump() == {
         "manifests": "manifests",
         "state": ".reconciler/state",
@@ -221,6 +221,25 @@ IN_WORDS = ("api.allowed_hosts", "max_changed", "policy.allowed_hosts", "policy.
 def test_the_help_shows_the_default(flag: SettingFlag) -> None:
     """The default that the help shows, given as a value, changes nothing."""
     assert load_settings({}, NOWHERE, {flag.path: flag.default}).settings == load()
+
+
+def find_documented() -> dict[str, str]:
+    """Return the defaults in the table of docs/settings.md, as they are written in a flag."""
+    page = (Path(__file__).parents[3] / "docs/settings.md").read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for setting, default in re.findall(r"^\| (`[^|]+`) \| ([^|]+) \|", page, re.MULTILINE):
+        names = setting.replace("`", "").split(", ")
+        plain = default.replace("`", "").replace(" days", "d").replace(" s", "s").replace(" %", "%")
+        found |= zip(names, plain.split(", ", len(names) - 1), strict=True)
+    return found
+
+
+def test_the_defaults_are_those_of_the_settings_page() -> None:
+    """The help's defaults are compared with the program above."""
+    found = find_documented()
+    assert found.pop("api.allowed_hosts") == "www., app. and api.plugchat.com.br"
+    others = [flag for flag in SETTING_FLAGS if flag.path == "max_changed" or flag.path not in IN_WORDS]
+    assert found == {flag.path: flag.default or "none" for flag in others}
 
 
 def test_names_are_made_of_the_path() -> None:
