@@ -1,4 +1,4 @@
-"""The events that Plug sends, as types, for authors of receivers (docs/plug-api.md).
+"""The events that Plug sends, as types, for authors of receivers (docs/plug-api.md#what-plug-sends).
 
     from reconciler.plug.events import FinishAttendance, ReceiveMessage, parse_event
 

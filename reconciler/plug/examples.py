@@ -1,4 +1,4 @@
-"""The documented example bodies of what Plug sends to a receiver, in the API's own spelling (docs/plug-api.md)."""
+"""The documented example bodies of what Plug sends to a receiver, in the API's own spelling (docs/plug-api.md#what-plug-sends)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def example_bodies(event: Event) -> tuple[bytes, ...]:
     """Return the JSON bodies documented for `event`, byte for byte as the package ships them.
 
     `finishAttendance` has two, and a receiver must accept both. `messageDeliveryError` has no documented body, so an
-    empty object is used (docs/contract.md#drift).
+    empty object is used.
     """
     return tuple((files("reconciler.plug") / "bodies" / name).read_bytes() for name in _names(event)) or (b"{}",)
 

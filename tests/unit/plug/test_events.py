@@ -1,4 +1,4 @@
-"""The parsed events of Plug: they are readable, and nothing is lost (docs/plug-api.md)."""
+"""The parsed events of Plug: they are readable, and nothing is lost (docs/plug-api.md#what-plug-sends)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documented example bodies."""
+"""The documented example bodies (docs/plug-api.md#what-plug-sends)."""
 
 from __future__ import annotations
 
