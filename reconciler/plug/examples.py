@@ -1,4 +1,4 @@
-"""The documented example bodies of what Plug sends to a receiver, in the API's own spelling (docs/plug-api.md#what-plug-sends)."""
+"""The example bodies of what Plug sends to a receiver, in the API's own spelling (docs/plug-api.md#what-plug-sends)."""
 
 from __future__ import annotations
 
