@@ -50,7 +50,7 @@ def find_host_fault(host: str) -> Fault | None:
     labels = host.split(".")
     if _NUMERIC_LABEL.fullmatch(labels[-1]):
         return _find_address_fault(host, host, ipaddress.IPv4Address)
-    if host.lower() == "localhost" or labels[-1].lower() == "localhost":
+    if labels[-1].lower() == "localhost":
         return Fault(f"the host {host} is this machine itself", "Plug calls the URL over the internet")
     if host.endswith("."):
         return Fault(f"the host {host} ends in a dot", "leave the dot out")

@@ -43,6 +43,7 @@ def texts(drafts: Drafts) -> list[str]:
         KEY,
         "1nEFbU3EktLnV7LIIzX",
         "AbCdEfXyZqRsTuVw",
+        "AbCdEfXyZqRs-status",
         "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
         "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln",
         "%30123456789abcdef",
@@ -176,6 +177,14 @@ def test_a_url_that_shows_a_secret_is_left_out() -> None:
     assert texts(draft("https://h.example.com/a-5ecret-token-a", given=rules(tokens=("5ecret-token",)))) == [
         "https://h.example.com/{secret:PLUG_SECRET_PATH}"
     ]
+
+
+def test_a_value_of_a_manifest_that_shows_a_secret_is_named() -> None:
+    """The other values, and the keys that the manifest needs as they are, are not."""
+    values = {"description": f"key {KEY}", "vars.shop": "centro", "vars.key": KEY, "account_id": KEY}
+    company = ImportedCompany("loja", values, {STATUS: f"https://h.example.com/{KEY}"})
+    drafts = make_drafts([company], rules(), allow_local=False)
+    assert drafts.showing == (("loja", "description"), ("loja", "vars.key"))
 
 
 def test_a_url_with_too_many_secrets_is_left_out() -> None:
