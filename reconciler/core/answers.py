@@ -76,8 +76,7 @@ def judge(arrived: Arrived, *, written: bool) -> Judgement:
         return Judgement(Fate.AMBIGUOUS if written else Fate.UNSENT, Incomplete.NO_ANSWER)
     if 200 <= status < 300:
         return _judge_success(arrived, status)
-    fate = classify_answer(status, complete=arrived.end is not End.CUT)
-    # the status line of a 3xx or 4xx is enough
+    fate = classify_answer(status, complete=False)  # the status line of a 3xx or 4xx is enough
     cut = arrived.end is End.CUT and arrived.body is not None and fate is not Fate.DEFINITE
     return Judgement(fate, Incomplete.CUT if cut else None)
 

@@ -88,8 +88,8 @@ def _findings_of(planned: EnvironmentPlan, desired: Desired | None, document: He
 def _finding_of_reason(reason: Reason, name: str, document: Head | None) -> Finding | None:
     applied = document.applied if document else None
     if reason is Reason.UNCERTAIN:
-        since = instant(document.intent.at) if document and document.intent else "?"
-        message = f"it is unknown whether the PUT of {since} changed Plug"
+        assert document is not None and document.intent is not None, "the intent is the reason"
+        message = f"it is unknown whether the PUT of {instant(document.intent.at)} changed Plug"
         return Finding(name, FindingKind.UNCERTAIN, None, None, None, message)
     if applied is None:
         return None

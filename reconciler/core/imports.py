@@ -288,7 +288,7 @@ def make_drafts(companies: Sequence[ImportedCompany], rules: SecretRules, *, all
     """
     known = (*rules.tokens, *rules.known.values())
     tokens = _Index(known)
-    cut = _cut(companies, rules, lambda part: looks_random(part) or tokens.occur_in(part))
+    cut = _cut(companies, rules, looks_random)
     values = {value for value in _find_uses(companies, cut) if len(value) >= MIN_SEARCHED}
     cut = _cut(companies, rules, lambda part: part in values or looks_random(part) or tokens.occur_in(part))
     uses = _find_uses(companies, cut)

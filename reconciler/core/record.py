@@ -180,13 +180,12 @@ def mark_in_doubt(document: Document, last: LastTry | None = None) -> Document:
 def mark_holder_in_doubt(document: Document, theirs: Intent) -> Document | None:
     """Return the document in doubt, so that its next apply reasserts: another environment's PUT will overwrite it.
 
-    `theirs` is the intent of that PUT. The document has no live intent. None: it is in doubt already, and no run can
-    end that doubt with a document that it read before.
+    `theirs` is an intent in doubt with that PUT's webhooks. The document has no live intent. None: it is in doubt
+    already, and no run can end that doubt with a document that it read before.
     """
     intent = document.intent
     if intent is None:
-        overwritten = replace(theirs, doubt=True, lease_until=None)
-        return replace(document, serial=document.serial + 1, intent=overwritten)
+        return replace(document, serial=document.serial + 1, intent=theirs)
     return None if intent.doubt and intent.lease_until is None else mark_in_doubt(document)
 
 

@@ -206,7 +206,7 @@ def _split_authority(authority: str) -> tuple[str, str | None]:
     """Return the host (an IPv6 address with its brackets) and the port; None without a colon."""
     if authority.startswith("["):
         host, bracket, rest = authority.partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
+        if rest and not rest.startswith(":"):
             return authority, None
         return host + bracket, rest[1:] if rest else None
     host, colon, port = authority.partition(":")

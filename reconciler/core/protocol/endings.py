@@ -144,13 +144,11 @@ def _find_touched(run: EndedRun, desired: Mapping[str, Desired], state: StateVie
     return [
         name
         for name, one in desired.items()
-        if not is_as_wanted(one, state.documents.get(name)) or _is_touched(run, state.documents.get(name))
+        if not is_as_wanted(one, state.documents.get(name)) or _is_touched(run, state.documents[name])
     ]
 
 
-def _is_touched(run: EndedRun, document: Document | None) -> bool:
-    if document is None:
-        return False
+def _is_touched(run: EndedRun, document: Document) -> bool:
     bys = (one.by for one in (document.applied, document.last, document.intent) if one is not None)
     return any(is_of_run(by.run, run.run_id) for by in bys)
 

@@ -49,7 +49,7 @@ def parse_layout(tokens_from: str, shards: str) -> JobLayout:
     if chosen not in tuple(TokensFrom):
         problems.append(Problem.of("PLUG_TOKENS_FROM", f"unknown value {chosen!r}", "write `environments` or `secret`"))
     count, text = 0, shards.strip()
-    if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_JOBS and len(text) <= 3):
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_JOBS):
         problems.append(Problem.of("PLUG_SHARDS", f"{text!r} is not a number from 1 to {MAX_JOBS}"))
     elif text and chosen == TokensFrom.ENVIRONMENTS:
         hint = "set PLUG_TOKENS_FROM to secret, or delete PLUG_SHARDS"

@@ -77,3 +77,10 @@ def test_an_environment_that_is_sending_is_named_first() -> None:
     assert found is not None and (found.environment, found.hold) == ("b", Hold.SENDING)
     found = book.find_other("org:1", "d", START + timedelta(seconds=LEASE_S))
     assert found is not None and (found.environment, found.hold) == ("a", Hold.APPLIED)
+
+
+def test_of_several_holders_the_first_by_name_is_named() -> None:
+    """So two runs give the same message."""
+    book = AccountBook({name: make_head(name, "org:1", None) for name in "hcbgfaed"})
+    found = book.find_other("org:1", "z", START)
+    assert found is not None and found.environment == "a"

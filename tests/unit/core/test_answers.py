@@ -58,6 +58,8 @@ def nested(depth: int, *, opening: str = "[", closing: str = "]") -> bytes:
         (Arrived(200, End.CERTAIN, nested(MAX_DEPTH)), Judgement(DEFINITE)),
         (Arrived(200, End.CERTAIN, nested(MAX_DEPTH + 1)), Judgement(AMBIGUOUS, Incomplete.TOO_DEEP)),
         (Arrived(200, End.CERTAIN, b"[" * 60_000), Judgement(AMBIGUOUS, Incomplete.TOO_DEEP)),
+        (Arrived(299, End.UNCERTAIN, b""), Judgement(AMBIGUOUS, Incomplete.CUT)),
+        (Arrived(300, End.UNCERTAIN, b'{"value": false}'), Judgement(DEFINITE)),
         (Arrived(302, End.CUT), Judgement(DEFINITE)),
         (Arrived(400, End.CUT, None), Judgement(DEFINITE)),
         (Arrived(401, End.UNCERTAIN, nested(99)), Judgement(DEFINITE)),

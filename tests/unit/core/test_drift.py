@@ -10,7 +10,18 @@ from msgspec.structs import replace
 from reconciler.core.drift import TokenWatch, find_drift
 from reconciler.core.planner import PlanInput, plan_environment, plan_orphan
 from reconciler.core.record import Claim, adopt, begin_intent
-from reconciler.model import EVENTS, BodyForm, By, Desired, Document, Event, Finding, FindingKind, Fingerprint
+from reconciler.model import (
+    EVENTS,
+    BodyForm,
+    By,
+    Desired,
+    DestinationPart,
+    Document,
+    Event,
+    Finding,
+    FindingKind,
+    Fingerprint,
+)
 from tests.fakes import ENDPOINT, START, make_desired
 
 PRINT = Fingerprint("org:1", {"PLUG_SECRET_A": "hmac-sha256:1"})
@@ -43,6 +54,13 @@ def test_an_environment_never_applied_has_an_unapplied_finding_for_each_event() 
         Finding("production", FindingKind.UNAPPLIED, event, ONE.webhooks[event], None, "never applied")
         for event in EVENTS
     ]
+
+
+def test_the_destination_of_an_environment_never_applied_is_no_finding() -> None:
+    """It replaces nothing."""
+    overrides = frozenset({DestinationPart.ENDPOINT})
+    moved = replace(ONE, endpoint="https://app.plugchat.com.br/api/integrations/update-webhooks", overrides=overrides)
+    assert {finding.kind for finding in drift(moved, None)} == {FindingKind.UNAPPLIED}
 
 
 def test_a_changed_url_is_an_unapplied_finding() -> None:

@@ -22,6 +22,10 @@ def test_literal_braces_stay_doubled_in_the_text_form_and_are_single_when_sent()
     text = fill("https://{host}/{{{environment}}}", host="h.acme.com.br")
     assert text == "https://h.acme.com.br/{{production}}"
     assert fill_secrets(text, str) == "https://h.acme.com.br/{production}"
+    assert (fill_secrets("https://a.b/{{", str), fill_secrets("https://a.b/}}", str)) == (
+        "https://a.b/{",
+        "https://a.b/}",
+    )
 
 
 def test_percent_signs_are_literal() -> None:

@@ -6,9 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.core.guards import (
+    FirstApply,
     MaxChanged,
     count_updates,
     describe_shared_trials,
+    find_new_state,
+    find_reserved_receivers,
     find_too_many_updates,
     find_trials,
     parse_max_changed,
@@ -110,3 +113,20 @@ def test_a_sandbox_never_writes_beside_a_record_that_plug_confirmed(
     found, warnings = find_trials(planned), describe_shared_trials(planned)
     assert (bool(found), bool(warnings)) == (refused, warned)
     assert all("--state .reconciler/sandbox" in str(one) for one in (*found, *warnings))
+
+
+def test_without_a_state_there_is_no_first_apply_and_no_trial() -> None:
+    """Such a plan was made without reading a state."""
+    desired = make_desired("loja")
+    plan = make_plan([desired], {}, lambda one: Fingerprint(), PlanInput(START))
+    planned = Planned(plan, {"loja": desired}, {})
+    assert (plan.where, find_new_state(planned, FirstApply(declared=True)), find_trials(planned)) == (None, [], [])
+
+
+def test_a_reserved_host_that_is_not_sent_is_not_refused() -> None:
+    """Examples are an environment that is already as the manifest wants, and one without a manifest."""
+    kept, gone, new = make_desired("kept"), make_desired("gone"), make_desired("new")
+    heads = {one.environment: adopt(None, one, Fingerprint(), START, By(), lineage="l") for one in (kept, gone)}
+    plan = make_plan([kept, new], heads, lambda one: Fingerprint(), PlanInput(START))
+    (found,) = find_reserved_receivers(Planned(plan, {"kept": kept, "new": new}, heads))
+    assert found.message.startswith("the host hooks.example.com, in 7 webhooks of new, is reserved")

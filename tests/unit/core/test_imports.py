@@ -43,6 +43,7 @@ def texts(drafts: Drafts) -> list[str]:
         KEY,
         "1nEFbU3EktLnV7LIIzX",
         "AbCdEfXyZqRsTuVw",
+        "AbCdEfXyZqRs-status",
         "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
         "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln",
         "%30123456789abcdef",
@@ -184,6 +185,14 @@ def test_a_url_with_a_secret_that_another_tool_should_have_filled_in_is_left_out
     drafts = draft(f"https://h.example.com/{part.replace('{', '{{').replace('}', '}}')}")
     reason = "its URL names a secret or a token in the syntax of another tool"
     assert drafts.drafts[0].missing == {Event.FINISH_ATTENDANCE: reason}
+
+
+def test_a_value_of_a_manifest_that_shows_a_secret_is_named() -> None:
+    """The other values, and the keys that the manifest needs as they are, are not."""
+    values = {"description": f"key {KEY}", "vars.shop": "centro", "vars.key": KEY, "account_id": KEY}
+    company = ImportedCompany("loja", values, {STATUS: f"https://h.example.com/{KEY}"})
+    drafts = make_drafts([company], rules(), allow_local=False)
+    assert drafts.showing == (("loja", "description"), ("loja", "vars.key"))
 
 
 def test_a_url_with_too_many_secrets_is_left_out() -> None:

@@ -53,9 +53,10 @@ def test_an_environment_never_applied_is_created_with_seven_changes() -> None:
 
 
 def test_an_environment_without_a_difference_is_a_noop() -> None:
-    """Everything was checked."""
-    planned = plan_environment(SECRET, applied(), PRINT, NOW)
-    assert (planned.action, planned.reasons, planned.unchecked) == (Action.NOOP, (), ())
+    """Everything was checked, the account too, and nothing would be sent to a host."""
+    seen = Observation((EventComparison(Event.MESSAGE_STATUS, Verdict.SAME),))
+    planned = plan_environment(SECRET, applied(), PRINT, NOW, seen)
+    assert (planned.action, planned.reasons, planned.unchecked, planned.hosts) == (Action.NOOP, (), (), ())
 
 
 def test_a_changed_text_is_an_update_of_that_event_alone() -> None:

@@ -37,6 +37,15 @@ def test_an_empty_allowed_list_allows_nothing_and_none_allows_all() -> None:
 
 
 @pytest.mark.parametrize(
+    ("count", "hint"),
+    [(0, "allowed here: none"), (5, "allowed here: a0.b, a1.b, a2.b, a3.b, a4.b"), (6, "a3.b, a4.b, …")],
+)
+def test_up_to_five_allowed_hosts_are_named(count: int, hint: str) -> None:
+    violation = find_violation(Policy(allowed=(tuple(f"a{at}.b" for at in range(count)),)), "x.b")
+    assert violation is not None and violation.hint is not None and violation.hint.endswith(hint)
+
+
+@pytest.mark.parametrize(
     "pattern", ["", "*", "*.", "a.*.b", "**.b", "https://a.b", "a.b/", "a b", "a.b:443", ".a", "a."]
 )
 def test_a_text_that_is_not_a_host_is_not_a_pattern(pattern: str) -> None:

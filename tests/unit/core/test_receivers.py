@@ -93,6 +93,13 @@ def test_every_status_is_explained(status: int | None) -> None:
     assert text == "no answer" if status is None else text.startswith(f"answered {status}")
 
 
+def test_these_statuses_have_an_explanation_of_their_own() -> None:
+    """The others are explained by their class."""
+    common = ("a redirect", "the receiver failed while", "the receiver refused the example", "which is not a 2xx")
+    own = [status for status in range(100, 600) if not any(text in explain_status(status) for text in common)]
+    assert own == [401, 403, 404, 405, 410, 413, 415, 429, 502, 503, 504]
+
+
 def test_an_environment_is_refused_for_each_of_its_failing_receivers() -> None:
     """The first two are named, in the order of `EVENTS`, with their reasons; the others are counted."""
     probe = ProbeResult(CheckStage.CONNECT, message="the connection was refused")

@@ -207,6 +207,12 @@ def test_a_history_entry_keeps_its_endpoint_and_account_if_the_next_newer_ones_d
     ]
 
 
+def test_a_record_without_a_history_can_be_replaced() -> None:
+    """A state file that was corrected by hand may have none."""
+    document = record.confirm(replace(begun(), history=()), NEW, PRINT, LATER, BY)
+    assert [entry.at for entry in document.history] == [LATER]
+
+
 def test_a_record_and_its_history_have_the_body_form() -> None:
     """A history entry has it if the next newer record has another one."""
     wrapped = replace(NEW, body=BodyForm.VALUE)

@@ -6,16 +6,28 @@ See docs/contract.md#plan.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from reconciler.core import record
 from reconciler.core.observe import EventComparison, Observation, Verdict
-from reconciler.core.planner import LIVE, PlanInput
+from reconciler.core.planner import LIVE, PlanInput, make_plan
 from reconciler.core.saved_plan import SavedPlan, check_expected, check_saved_plan, recall_observations
 from reconciler.errors import StalePlan
-from reconciler.model import Action, BodyForm, By, EnvironmentPlan, Event, LiveDifference, Plan, Reason, Where
+from reconciler.model import (
+    Action,
+    BodyForm,
+    By,
+    EnvironmentPlan,
+    Event,
+    Fingerprint,
+    LiveDifference,
+    Plan,
+    Reason,
+    Where,
+)
 from reconciler.ports import Write
 from reconciler.run import state_edits as state
 from reconciler.run.planning import EVERYTHING, PlanScope, plan_environments
@@ -268,6 +280,16 @@ def test_an_expected_digest_is_compared_only_if_the_plan_changes_anything() -> N
     for one in checkout.desired:
         checkout.adopt(one.environment, "1")
     check_expected("sha256:0", checkout.plan())
+
+
+def test_an_expired_record_is_sent_again_without_the_expected_digest() -> None:
+    """What is sent was approved before."""
+    desired = make_desired()
+    applied = record.adopt(None, desired, Fingerprint(), START, By(), lineage="l")
+    given = PlanInput(START + timedelta(seconds=2), max_age_s=1)
+    plan = make_plan([desired], {desired.environment: applied}, lambda one: Fingerprint(), given)
+    assert [one.action for one in plan.environments] == [Action.REASSERT]
+    check_expected("sha256:0", plan)
 
 
 def test_the_digest_of_the_fleet_is_expected_too() -> None:

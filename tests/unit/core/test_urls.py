@@ -73,7 +73,7 @@ def test_the_setting_accepts_no_other_private_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["[::1%25lo]", "[::1x", "[127.0.0.1]", "[127.0.0.1x", "[0:0::1]", "127.1", "localhost."]
+    "host", ["[::1%25lo]", "[::1x", "[::1]x80", "[127.0.0.1]", "[127.0.0.1x", "[0:0::1]", "127.1", "localhost."]
 )
 def test_a_host_that_only_resembles_loopback_gets_neither_token_nor_message(host: str) -> None:
     """Clients read such a host in different ways, or refuse it with an unclear error."""

@@ -295,6 +295,20 @@ def test_a_document_that_can_not_be_read_is_a_warning_once() -> None:
     assert warning.startswith("the tokens were not compared with bad, which can't be read: state of bad: ")
 
 
+def test_a_document_that_changes_and_still_can_not_be_read_is_no_second_warning() -> None:
+    """Another run may write it again and again."""
+    store, warnings = FaultyStore(), list[str]()
+    accounts = Accounts(store, run_here, FakeClock(), Fleet(), (), warnings.append)
+
+    async def refresh_after_each(versions: tuple[bytes, ...]) -> None:
+        for data in versions:
+            store.inner.documents["bad"] = data
+            await accounts.refresh()
+
+    asyncio.run(refresh_after_each((b"{", b"[")))
+    assert len(warnings) == 1
+
+
 # --- what it costs ---------------------------------------------------------------------------------
 
 

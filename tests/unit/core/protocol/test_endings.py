@@ -223,6 +223,21 @@ def test_a_refused_attempt_is_explained_by_the_refusal_before_an_earlier_try() -
     )
 
 
+def test_an_earlier_try_is_reported_if_the_jobs_can_not_be_read() -> None:
+    """A try without an answer has no status, and it may have no message."""
+    run = replace(RUN, jobs=None)
+    failed = LastTry(Outcome.FAILED, None, "", START, OURS)
+    assert report_one(document(last=failed), run).why == "failed"
+    assert report_one(document(last=tried(Outcome.REJECTED)), run).why == REJECTED
+
+
+def test_a_run_is_open_while_any_of_its_environments_is() -> None:
+    """The others may be applied."""
+    applied_one, waiting = EndReport("a", Ending.APPLIED), EndReport("b", Ending.NOT_TRIED)
+    assert is_open([applied_one, waiting])
+    assert not is_open([applied_one])
+
+
 @pytest.mark.parametrize("name", ["fleet", "wave-0-shard-2-of-2"])
 def test_an_environment_named_like_a_job_for_several_is_not_confused_with_it(name: str) -> None:
     """Its job failed; the job of `loja` was skipped with its step."""

@@ -25,6 +25,7 @@ def test_a_comment_without_a_run_is_older_than_every_run(line_end: str) -> None:
     old = parse_marker(f"<!-- reconciler:plan -->{line_end}## Plan: 1 to create", "plan")
     assert old == Marker("plan", 0, 0)
     assert may_replace(old, Marker("plan", 1, 1))
+    assert parse_marker("<!-- reconciler:plan -->", "plan") == old
     found = parse_marker(f"<!-- reconciler:plan -->{line_end}<!-- reconciler:run 7/2 open -->{line_end}x", "plan")
     assert found == Marker("plan", 7, 2, MarkState.OPEN)
 

@@ -147,6 +147,7 @@ def test_too_many_jobs_are_refused_with_a_way_out() -> None:
         ("environments", " ", JobLayout()),
         ("secret", "", JobLayout(SECRET)),
         (" secret ", "4", JobLayout(SECRET, 4)),
+        ("secret", "1", JobLayout(SECRET, 1)),
         ("secret", "256", JobLayout(SECRET, 256)),
     ],
 )
