@@ -13,8 +13,12 @@ from reconciler import formats, views
 
 
 def find_renderers(*kinds: str) -> set[Callable[..., Any]]:
-    """Return every `render_…` of the modules of `views/` whose names begin with one of `kinds`, such as `text`."""
-    return _find_functions(views, kinds, "render_")
+    """Return every `render_…` of the modules of `views/` whose names begin with one of `kinds`, such as `text`.
+
+    One that returns a list of lines renders a part of a document, which is tested as a whole.
+    """
+    found = _find_functions(views, kinds, "render_")
+    return {render for render in found if render.__annotations__["return"] == "str"}
 
 
 def find_encoders() -> set[Callable[..., Any]]:

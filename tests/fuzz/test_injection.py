@@ -62,6 +62,7 @@ from reconciler.views import annotations as github
 from reconciler.views import markdown, text, text_plan
 from reconciler.views.diagnostics import Layout
 from reconciler.views.markdown_begin import render_begin
+from reconciler.views.markdown_failure import render_failure
 from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run
 from tests import json_view
 from tests.acceptance.conftest import assert_harmless
@@ -155,6 +156,7 @@ RESULTS = list(everything(""))
 OTHERS: dict[Callable[..., str], Callable[[str], str]] = {
     render_run: lambda value: render_run(ends(value), run_with(value)),
     render_pull_request: lambda value: render_pull_request(ends(value), run_with(value)),
+    render_failure: lambda value: render_failure("Refused", value),
     render_begin: lambda value: render_begin([value], ((Job(value, value, 1, value),),), value, [value]),
     text_plan.render_question: lambda value: text_plan.render_question(
         plan_with(value), [ApiUse(value, 1, sandbox=True)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.views import annotations as github
-from reconciler.views import markdown, markdown_begin, markdown_run_result, text, text_plan
+from reconciler.views import markdown, markdown_begin, markdown_failure, markdown_run_result, text, text_plan
 from reconciler.views.diagnostics import Layout
 from reconciler.views.github_review import render_review
 from tests import json_view as json
@@ -91,6 +91,7 @@ def _workflow_cases() -> Iterator[tuple[str, partial[str]]]:
         yield f"review-{name}.md", partial(render_review, review, "https://github.com/acme/hooks/actions/runs/7")
     for name, begin in samples.begins().items():
         yield f"begin-{name}.md", partial(markdown_begin.render_begin, *begin)
+    yield "failure-hostile.md", partial(markdown_failure.render_failure, "Refused", samples.HOSTILE)
     for name, (reported, run) in samples.run_results().items():
         yield f"run-{name}.md", partial(markdown_run_result.render_run, reported, run)
     yield "run-pull-request.md", partial(markdown_run_result.render_pull_request, *samples.run_results()["mixed"])
