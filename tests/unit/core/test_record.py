@@ -151,6 +151,16 @@ def test_the_runs_own_live_intent_is_released() -> None:
     assert (intent_of(doubted).lease_until, doubted.serial) == (None, 8)
 
 
+def test_an_environment_that_another_ones_put_overwrites_is_in_doubt() -> None:
+    """Without an intent it gets the other one's; an unfinished intent of its own is put in doubt."""
+    theirs = replace(intent_of(begun("theirs")), doubt=True, lease_until=None)
+    assert record.mark_holder_in_doubt(applied(), theirs) == replace(applied(), serial=3, intent=theirs)
+    assert record.mark_holder_in_doubt(begun(), theirs) == record.mark_in_doubt(begun())
+    ended = replace(begun(), intent=replace(intent_of(begun()), doubt=True))
+    assert record.mark_holder_in_doubt(ended, theirs) == record.mark_in_doubt(ended)
+    assert record.mark_holder_in_doubt(record.mark_in_doubt(begun()), theirs) is None
+
+
 # --- the last try ----------------------------------------------------------------------------------
 
 

@@ -256,7 +256,7 @@ def test_a_certificate_of_the_day_after_tomorrow_fails_at_tls(serve: Serve) -> N
     ],
 )
 def test_a_handshake_that_fails_is_reported(hello: bytes, reported: str) -> None:
-    """The message is in our words, as the library has many."""
+    """The message begins in our words; a reason of OpenSSL, which differs between its versions, may follow."""
 
     def talk(connection: socket.socket, number: int) -> None:
         connection.recv(65536)
@@ -264,7 +264,8 @@ def test_a_handshake_that_fails_is_reported(hello: bytes, reported: str) -> None
 
     with world.serve(talk) as server:
         one = check_one(f"https://localhost:{server.port}/x", resolve=resolving("127.0.0.1"))
-    assert (one.ok, one.stage, one.message) == (False, CheckStage.TLS, reported)
+    assert (one.ok, one.stage) == (False, CheckStage.TLS)
+    assert one.message.startswith(reported)
 
 
 def test_an_unknown_authority_fails_at_tls(serve: Serve, tmp_path: Path) -> None:

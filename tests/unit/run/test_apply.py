@@ -80,6 +80,15 @@ def test_an_unchanged_environment_is_neither_read_nor_written_nor_reported() -> 
     assert [one.environment for one in fleet.reported] == ["a"]
 
 
+def test_the_result_counts_the_documents_of_the_state_after_the_run() -> None:
+    """Two are new, and one was there before."""
+    fleet = Fleet(make_desired("a"))
+    asyncio.run(fleet.apply())
+    fleet.desired = [make_desired("a", "2"), make_desired("b"), make_desired("c")]
+    result = asyncio.run(fleet.apply())
+    assert result.where is not None and result.where.documents == 3
+
+
 def test_each_environment_is_reported_once_with_its_duration() -> None:
     fleet = Fleet(make_desired("a"), make_desired("b"))
 

@@ -18,6 +18,7 @@ from reconciler.ports import Write
 from reconciler.run.guards import (
     GuardInput,
     check_before_sending,
+    check_part_before_sending,
     find_fleet_faults,
     find_putting,
     with_guard_warnings,
@@ -98,6 +99,14 @@ def test_every_problem_is_in_one_error_and_the_warnings_come_before_it() -> None
     bench.credentials.missing, bench.credentials.shared, bench.credentials.expired = {"a"}, {"b"}, {"a"}
     keys = bench.check(bench.plan(), bench.given(MaxChanged(1, percent=False), ("nobody",)))
     assert set(keys) >= {"--accept-account-change", "a", "b", "max_changed", "webhooks.finishAttendance"}
+    assert bench.warnings == ["a: expired"]
+
+
+def test_a_job_with_a_part_of_the_run_warns_too() -> None:
+    """The first job has no tokens, so it could not know that one has ended."""
+    bench = Bench("a", "b")
+    bench.credentials.expired = {"a"}
+    check_part_before_sending(bench.plan("a"), bench.given(), START, bench.warnings.append)
     assert bench.warnings == ["a: expired"]
 
 

@@ -97,6 +97,12 @@ def test_an_environment_is_for_the_default_branch_alone(
     assert bool(item.hint) == (state is not ItemState.OK)
 
 
+@pytest.mark.parametrize(("name", "flag"), [("loja", " -e loja"), ("plug-fleet", ""), ("plug-drift", "")])
+def test_the_hint_for_a_missing_environment_selects_only_one_with_a_manifest(name: str, flag: str) -> None:
+    """The environments of the fleet and of the drift have none."""
+    assert judge_environment(name, None, "main", REPOSITORY).hint == f"reconciler github setup{flag} prints the calls"
+
+
 def test_a_token_that_every_job_can_see_does_not_count_for_an_environment() -> None:
     """It would be sent for an environment without its own token. A receiver's key may be shared."""
     wanted = GitHubEnvironment("loja", ("PLUG_TOKEN", "PLUG_SECRET_A"))
@@ -221,6 +227,13 @@ def test_an_action_is_pinned_to_a_commit_that_is_not_old(
 ) -> None:
     made_at = None if days is None else NOW - timedelta(days=days)
     assert judge_action(action, made_at, NOW, current).state is state
+
+
+@pytest.mark.parametrize(("hours", "age"), [(-1, "0 days"), (23, "0 days"), (24, "1 day"), (48, "2 days")])
+def test_the_age_of_a_pin_is_in_whole_days(hours: int, age: str) -> None:
+    """A commit's clock may be ahead of this one."""
+    item = judge_action(CHECKOUT, NOW - timedelta(hours=hours), NOW, [])
+    assert item.message == f"pinned to a commit that is {age} old"
 
 
 def test_the_actions_of_workflows_are_found() -> None:
