@@ -16,6 +16,7 @@ from tests.benchmarks.bench import (
     LATENCY_S,
     REQUEST_S,
     Bench,
+    aws_environ,
     floor,
     run,
     run_bucket,
@@ -104,9 +105,7 @@ def _measure_stores(bench: Bench, size: int) -> Iterator[Section]:
     fleet = bench.fleet("stores", size)
     remote = make_remote(fleet.folder)
     with run_sandbox(LATENCY_S) as url, run_bucket(REQUEST_S) as bucket:
-        aws = {"AWS_ENDPOINT_URL": bucket, "AWS_REGION": "us-east-1"}
-        aws |= {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up"}
-        fleet = replace(fleet, environ={**fleet.environ, **aws})
+        fleet = replace(fleet, environ={**fleet.environ, **aws_environ(bucket)})
         check_out = partial(_check_out, fleet.folder, remote)
         applies, plans = [], []
         for name, setting, empty in (

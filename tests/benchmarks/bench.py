@@ -62,6 +62,16 @@ def run_bucket(request_s: float) -> Iterator[str]:
         yield url
 
 
+def aws_environ(bucket: str) -> dict[str, str]:
+    """Return the variables with which a process uses the object store at this URL."""
+    return {
+        "AWS_ENDPOINT_URL": bucket,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "made-up",
+        "AWS_SECRET_ACCESS_KEY": "made-up",
+    }
+
+
 @contextmanager
 def _serve(command: Sequence[str]) -> Iterator[str]:
     with subprocess.Popen(command, env=clean_environ(), stdout=subprocess.PIPE, text=True) as process:

@@ -1,13 +1,14 @@
 """Serve an object store on loopback that answers late: `python bucket.py SECONDS`. The first line is its URL.
 
 It has the part of S3 that the program uses: PUT with If-Match and If-None-Match, GET, and lists in pages. DELETE on any
-path empties it. An emulator of the whole of S3 takes so much CPU for a request that a figure would measure it, not the
-program. Credentials are not checked.
+path empties it, and GET / returns all objects as one JSON object. An emulator of the whole of S3 takes so much CPU for a
+request that a figure would measure it, not the program. Credentials are not checked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -49,6 +50,8 @@ class Bucket:
             return 204, "", b""
         if method == "PUT":
             return self._put(path, headers, body)
+        if path == "/":
+            return 200, "", json.dumps({key: content.decode() for key, (_, content) in self._objects.items()}).encode()
         query = parse_qs(url.query)
         if "list-type" in query:
             return 200, "", self._list(path, query.get("prefix", [""])[0], query.get("continuation-token", [""])[0])

@@ -28,9 +28,10 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ from msgspec.structs import replace
 from reconciler.model import EVENTS, Event
 from reconciler.sandbox.plug import Options, PutFate, ReceivedPut
 from reconciler.sandbox.server import Sandbox, serve_in_thread
+from tests.benchmarks.bench import aws_environ, run_bucket
 from tests.benchmarks.fleet import PER_FOLDER, make_jwt
 from tests.benchmarks.measure import clean_environ, reconciler
 from tests.contract.remotes import git, make_clone, make_remote
@@ -51,6 +53,7 @@ PLACE_HOLDER = f"{{secret:{SECRET_NAME}}}"
 LIMITS = {"timeout": 8, "deadline": 16, "lease": 90, "attempts": 3}
 JOBS = 3  # Applies at a time.
 LATEST_S = 0.3  # The sandbox processes what a killed run sent within this time.
+REQUEST_S = 0.002  # The object store answers after this time.
 ROUND_S = (1.0, 20.0)  # A signal comes in this range, sometimes before any process runs.
 FD_SLACK = 8
 OBJECTS_SLACK = 20_000
@@ -67,6 +70,7 @@ class Soak:
     seconds: float
     seed: int
     store: str
+    bucket: str = ""  # the URL of the object store
 
     @property
     def work(self) -> Path:
@@ -82,7 +86,7 @@ class Soak:
 
     @property
     def setting(self) -> str:
-        return str(self.state) if self.store == "folder" else "git:origin/state"
+        return {"folder": str(self.state), "git": "git:origin/state", "objects": "s3://soak/state"}[self.store]
 
 
 @dataclass
@@ -256,6 +260,7 @@ class Runner:
         flags = [f"--{name}={value}" for name, value in LIMITS.items()]
         self._flags = ["--state", soak.setting, "--api-base-url", base_url, "--tokens-file", "tokens.yaml", *flags]
         self._environ = {**clean_environ(), SECRET_NAME: SECRET, "TMPDIR": str(soak.temporary)}
+        self._environ |= aws_environ(soak.bucket)
         self._number = 0
         self.peak_mib = 0.0
 
@@ -433,6 +438,11 @@ def stored_texts(soak: Soak) -> Iterator[tuple[str, str]]:
         for path in soak.state.glob("*.json"):
             yield path.stem, path.read_text(encoding="utf-8")
         return
+    if soak.store == "objects":
+        with urllib.request.urlopen(soak.bucket) as answer:
+            for key, text in json.load(answer).items():
+                yield Path(key).stem, text
+        return
     remote = soak.folder / "remote.git"
     if not git(remote, "for-each-ref", "refs/heads/state"):
         return
@@ -609,7 +619,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=10_000, help="environments; 10000")
     parser.add_argument("--minutes", type=float, default=10.0, help="how long rounds begin; 10")
     parser.add_argument("--seed", type=int, default=None, help="of all chance; a new one each time")
-    parser.add_argument("--store", choices=("folder", "git"), default="folder")
+    parser.add_argument("--store", choices=("folder", "git", "objects"), default="folder")
     parser.add_argument("--folder", type=Path, help="where the files are put")
     parser.add_argument("--keep", action="store_true", help="leave the files to be looked at")
     given = parser.parse_args()
@@ -617,7 +627,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="reconciler-soak-", dir=given.folder))
     say(f"soak in {folder}, seed {seed}")
     try:
-        return run(Soak(folder, given.size, given.minutes * 60, seed, given.store))
+        with run_bucket(REQUEST_S) if given.store == "objects" else nullcontext("") as bucket:
+            return run(Soak(folder, given.size, given.minutes * 60, seed, given.store, bucket))
     finally:
         if not given.keep:
             shutil.rmtree(folder, ignore_errors=True)
