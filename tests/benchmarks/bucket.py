@@ -1,8 +1,8 @@
 """Serve an object store on loopback that answers late: `python bucket.py SECONDS`. The first line is its URL.
 
 It has the part of S3 that the program uses: PUT with If-Match and If-None-Match, GET, and lists in pages. DELETE on any
-path empties it, and GET / returns all objects as one JSON object. An emulator of the whole of S3 takes so much CPU for a
-request that a figure would measure it, not the program. Credentials are not checked.
+path empties it, and GET / returns all objects as one JSON object. An emulator of the whole of S3 takes so much CPU for
+a request that a figure would measure it, not the program. Credentials are not checked.
 """
 
 from __future__ import annotations
