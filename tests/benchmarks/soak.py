@@ -42,6 +42,7 @@ from msgspec.structs import replace
 from reconciler.model import EVENTS, Event
 from reconciler.sandbox.plug import Options, PutFate, ReceivedPut
 from reconciler.sandbox.server import Sandbox, serve_in_thread
+from reconciler.state.objects import TOMBSTONE
 from tests.benchmarks.bench import aws_environ, run_bucket
 from tests.benchmarks.fleet import PER_FOLDER, make_jwt
 from tests.benchmarks.measure import clean_environ, reconciler
@@ -441,7 +442,8 @@ def stored_texts(soak: Soak) -> Iterator[tuple[str, str]]:
     if soak.store == "objects":
         with urllib.request.urlopen(soak.bucket) as answer:
             for key, text in json.load(answer).items():
-                yield Path(key).stem, text
+                if TOMBSTONE not in text:
+                    yield Path(key).stem, text
         return
     remote = soak.folder / "remote.git"
     if not git(remote, "for-each-ref", "refs/heads/state"):
