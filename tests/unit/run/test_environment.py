@@ -503,8 +503,10 @@ def test_a_removed_intent_leaves_doubt() -> None:
     bench.plug.before = remove_intent(bench)
     result = bench.apply()
     assert (only(result).outcome, result.state_trouble) == (Outcome.UNCERTAIN, True)
-    intent = bench.store.read(["a"])["a"].document.intent
-    assert intent is not None and intent.doubt and intent.lease_until is None
+    document = bench.store.read(["a"])["a"].document
+    assert document.intent is not None and document.intent.doubt and document.intent.lease_until is None
+    assert document.last is not None and document.last.message == only(result).message
+    assert document.last.message.startswith("while the PUT was in flight")
 
 
 @pytest.mark.parametrize(
