@@ -182,9 +182,7 @@ def _explain_hiding(character: str) -> Fault:
             f"holds a carriage return ({code}) that ends a line for YAML alone", "use Unix's or Windows' line ends"
         )
     if character in _ENDS:
-        return Fault(
-            f"holds a character ({code}) that ends a line for YAML alone", "remove it, or write it as an escape"
-        )
+        return Fault(f"holds a character ({code}) that ends a line for YAML alone", "remove it")
     return Fault(f"holds a character ({code}) that reverses the text that follows on a screen", "remove it")
 
 
