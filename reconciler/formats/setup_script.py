@@ -152,7 +152,7 @@ keep_ruleset() { # NAME, and the ruleset as JSON on stdin
 
 # The default branch: only pull requests that were reviewed and whose plan is
 # right. If there is no second person who can review, write 0 approvals and
-# "require_last_push_approval": false. If CODEOWNERS names somebody, an owner of
+# "require_last_push_approval": false. If CODEOWNERS names owners, an owner of
 # the changed files must approve.
 """
 _STATE_RULE = """

@@ -40,7 +40,7 @@ class GitHubQuestion(Struct, frozen=True):
     """The input that is compared with GitHub.
 
     `workflows` are the texts of the checkout's workflows by file name; `current` are the pins of this version's,
-    NAME@COMMIT. With `secrets_file`, the secrets come from a file. `code_owners`: CODEOWNERS names somebody.
+    NAME@COMMIT. With `secrets_file`, the secrets come from a file. `code_owners`: CODEOWNERS names owners.
     """
 
     desired: Sequence[Desired]

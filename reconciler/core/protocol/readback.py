@@ -183,7 +183,7 @@ def _find_single_handed(rules: BranchRules) -> str:
     if "pull_request" not in rules.kinds:
         return "it can be pushed to without a pull request"
     if not rules.approvals:
-        return "no approval is required, so a user can merge a change that nobody else has seen"
+        return "no approval is required, so a user can merge a change that no other user has seen"
     if not rules.last_push:
         return "who pushed last may approve, so a user can add a change to a pull request and approve it"
     return ""

@@ -39,7 +39,7 @@ class GitHubSetup(Struct, frozen=True):
     state: str
     state_branch: str | None
     reviewers: Sequence[str] = ()  # USER or ORG/TEAM
-    code_owners: bool = False  # CODEOWNERS names somebody
+    code_owners: bool = False  # CODEOWNERS names owners
 
 
 def list_environments(desired: Iterable[Desired], layout: JobLayout) -> list[GitHubEnvironment]:

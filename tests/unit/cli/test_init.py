@@ -113,7 +113,7 @@ def test_the_readme_is_in_the_language_of_the_team(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("language", "false", "true"),
     [
-        ("en", "the next apply would overwrite it", "without `PLUG_OBSERVE` nobody notices the edit"),
+        ("en", "the next apply would overwrite it", "without `PLUG_OBSERVE` the edit is not noticed"),
         ("pt-BR", "o próximo apply sobrescreveria", "sem `PLUG_OBSERVE` ninguém percebe a"),
     ],
 )
