@@ -26,15 +26,15 @@ from reconciler.model import (
 )
 
 if TYPE_CHECKING:  # modules that a plan does not need
-    from reconciler.core.account import Account
     from reconciler.core.attempts import Attempt
     from reconciler.core.observe import EventComparison
-    from reconciler.core.protocol.endings import RunJob
-    from reconciler.core.protocol.labels import Label, LabelSetting
-    from reconciler.core.protocol.markers import Marker
-    from reconciler.core.protocol.schedule import ApplyRun
-    from reconciler.core.protocol.strict import LastChange
+    from reconciler.core.partner_account import Account
     from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver
+    from reconciler.core.workflow.endings import RunJob
+    from reconciler.core.workflow.labels import Label, LabelSetting
+    from reconciler.core.workflow.markers import Marker
+    from reconciler.core.workflow.schedule import ApplyRun
+    from reconciler.core.workflow.strict import LastChange
 
 
 class Write(Struct, frozen=True):

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from reconciler.core.account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.attempts import Attempt, Fate, classify_answer
+from reconciler.core.partner_account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.errors import Unreachable
 from reconciler.model import (
     EVENTS,

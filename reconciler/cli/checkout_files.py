@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.core.protocol.setup import OWNERS_PLACES, names_owner
+from reconciler.core.workflow.setup import OWNERS_PLACES, names_owner
 from reconciler.io.files import read_regular
 from reconciler.starter import WORKFLOWS_FOLDER
 

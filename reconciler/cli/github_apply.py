@@ -15,9 +15,9 @@ from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
 from reconciler.core.accounts import ApplyWay
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.attempts import find_superseded
-from reconciler.core.protocol.inputs import parse_inputs
-from reconciler.core.protocol.steps import Job, decode_job
+from reconciler.core.workflow.inputs import parse_inputs
+from reconciler.core.workflow.rerun import find_superseded
+from reconciler.core.workflow.steps import Job, decode_job
 from reconciler.errors import InputError, StalePlan, Unreachable
 from reconciler.io.git.command import GitError
 from reconciler.model import RunResult

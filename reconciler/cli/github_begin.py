@@ -14,9 +14,9 @@ from reconciler.cli.output import say
 from reconciler.cli.session import Session
 from reconciler.cli.step import Step
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.inputs import parse_inputs
-from reconciler.core.protocol.labels import Label
-from reconciler.core.protocol.steps import MAX_PLANNED_CHARS, Steps, encode_jobs, parse_layout
+from reconciler.core.workflow.inputs import parse_inputs
+from reconciler.core.workflow.labels import Label
+from reconciler.core.workflow.steps import MAX_PLANNED_CHARS, Steps, encode_jobs, parse_layout
 from reconciler.errors import InputError
 from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import GitError

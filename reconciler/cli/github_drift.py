@@ -11,11 +11,11 @@ from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
-from reconciler.core.protocol.schedule import Runs, Wanted
+from reconciler.core.workflow.schedule import Runs, Wanted
 from reconciler.errors import PostFailed
 from reconciler.run.fleet_drift import find_all_drift
 from reconciler.run.planning import PlanScope
-from reconciler.run.watch import (
+from reconciler.run.schedule import (
     Activity,
     LeftOut,
     begin_run,

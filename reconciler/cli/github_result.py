@@ -10,7 +10,7 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.github_begin import find_commit
 from reconciler.cli.output import say, write
 from reconciler.cli.step import MAX_FAILURE_CHARS, Step
-from reconciler.core.protocol.endings import EndedRun, RunJob, report_run
+from reconciler.core.workflow.endings import EndedRun, RunJob, report_run
 from reconciler.errors import InputError, PostFailed
 from reconciler.model import Desired
 from reconciler.run.result import (

@@ -23,7 +23,7 @@ from reconciler.text.escape import for_terminal
 if TYPE_CHECKING:
     from reconciler.cli.step import Step
     from reconciler.core.planner import Planned
-    from reconciler.core.protocol.change import Review
+    from reconciler.core.workflow.change import Review
     from reconciler.io.git.history import GitHistory
     from reconciler.model import CheckResult
     from reconciler.ports import Hub
@@ -125,7 +125,7 @@ def _check_head(hub: Hub, merge: _Merge) -> None:
 
 def _try_merge(step: Step, merge: _Merge, commits: _Commits) -> Trial:
     from reconciler.cli.checkout_files import read_workflows
-    from reconciler.core.protocol.readback import find_layout
+    from reconciler.core.workflow.readback import find_layout
     from reconciler.run.review import Trial
 
     after, errors, warnings = _read_side(step.session, step.session)
@@ -320,8 +320,8 @@ def _show(step: Step, found: Review) -> None:
 
 def _post(step: Step, hub: Hub, found: Review) -> None:
     """Create or update the comment, or say in the summary why there is none. Raises PostFailed."""
-    from reconciler.core.protocol.change import Unposted
-    from reconciler.core.protocol.markers import Marker
+    from reconciler.core.workflow.change import Unposted
+    from reconciler.core.workflow.markers import Marker
     from reconciler.run.review import post_review
     from reconciler.views.github_review import render_review, render_unposted
 

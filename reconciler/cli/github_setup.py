@@ -13,8 +13,8 @@ from reconciler.cli.options import environments_option, settings_options
 from reconciler.cli.output import say, write
 from reconciler.cli.session import Session
 from reconciler.cli.tree_files import find_branch, is_branch
-from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.core.selection import select
+from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.errors import InputError
 from reconciler.text.escape import for_terminal
 
@@ -59,7 +59,7 @@ def setup_command(
       reconciler github setup --repository acme/plug-webhooks > setup.sh
     """
     from reconciler.cli.checkout_files import has_code_owners
-    from reconciler.core.protocol.setup import GitHubSetup, find_state_branch, list_environments
+    from reconciler.core.workflow.setup import GitHubSetup, find_state_branch, list_environments
     from reconciler.formats.setup_script import render_setup_script
     from reconciler.io.git.checkout import find_top
 
@@ -87,7 +87,7 @@ def setup_command(
 
 def _check_state(session: Session) -> None:
     """Raise InputError for a setting that names no store, or one that a runner can't keep. Nothing is opened."""
-    from reconciler.core.protocol.runner_state import ELSEWHERE, is_relative
+    from reconciler.core.workflow.runner_state import ELSEWHERE, is_relative
 
     session.find_store()
     state = session.settings.state
@@ -100,7 +100,7 @@ def _check_state(session: Session) -> None:
 def _warn_of_branches(top: Path, branch: str) -> None:
     """Warn if the workflows start for another branch than the one that the script protects."""
     from reconciler.cli.checkout_files import read_workflows
-    from reconciler.core.protocol.readback import judge_branches
+    from reconciler.core.workflow.readback import judge_branches
 
     for item in judge_branches(read_workflows(top), branch):
         say(for_terminal(f"{item.message} ({item.hint})"), label="warning")
@@ -127,7 +127,7 @@ def _find_branch(session: Session, given: str | None) -> str:
 
 
 def _check_reviewers(reviewers: Sequence[str]) -> Sequence[str]:
-    from reconciler.core.protocol.setup import MAX_REVIEWERS
+    from reconciler.core.workflow.setup import MAX_REVIEWERS
 
     for reviewer in reviewers:
         if not _REVIEWER.fullmatch(reviewer):

@@ -10,7 +10,7 @@ from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import file_option
 from reconciler.cli.output import say, write
-from reconciler.core.protocol.split import (
+from reconciler.core.workflow.split import (
     MAX_SECRET_BYTES,
     MAX_SECRETS,
     FileSizes,
@@ -18,7 +18,7 @@ from reconciler.core.protocol.split import (
     find_largest_part,
     fits,
 )
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT
+from reconciler.core.workflow.steps import FLEET_ENVIRONMENT
 from reconciler.errors import InputError
 from reconciler.plug.split_files import SplitSecret
 from reconciler.text.counts import environments, number

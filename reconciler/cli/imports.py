@@ -19,12 +19,12 @@ from reconciler.cli.progress import watch_state
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
 from reconciler.io.files import is_folder, write_new
-from reconciler.io.watch import counted as watched
+from reconciler.io.progress import counted as watched
 from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
-    from reconciler.core.account import Account
     from reconciler.core.imports import Draft, Drafts, ImportedCompany
+    from reconciler.core.partner_account import Account
     from reconciler.manifests.csv_rows import Row
 
 MAX_CSV_BYTES = 16 * 1024 * 1024

@@ -14,7 +14,7 @@ from msgspec import Struct
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, write
 from reconciler.cli.tree_files import find_branch, find_secret_names, leads_out, unwritable
-from reconciler.core.protocol.names import REQUIRED_CHECK
+from reconciler.core.workflow.names import REQUIRED_CHECK
 from reconciler.errors import InputError
 from reconciler.io.files import read_regular, write_whole
 from reconciler.starter import (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli.output import is_terminal, say, wants_colour
 from reconciler.core.speed import Speed, time_left
-from reconciler.io.watch import report_done, watching
+from reconciler.io.progress import report_done, watching
 from reconciler.model import DONE_OUTCOMES, EnvironmentResult, Outcome
 from reconciler.text.counts import number, ordinal
 from reconciler.text.escape import for_terminal

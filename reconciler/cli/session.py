@@ -137,7 +137,7 @@ class Session(Struct, dict=True):
 
         opened = parse_state(self.settings.state, self._loaded.state_folder, self.environ)
         if self.on_runner:
-            from reconciler.core.protocol.runner_state import find_lost_state
+            from reconciler.core.workflow.runner_state import find_lost_state
 
             fault = find_lost_state(self.settings.state, self.environ)
             if fault is not None:
@@ -376,7 +376,7 @@ class Session(Struct, dict=True):
     def account_reads(self, accounts: int) -> AccountReads:
         """Return the reads of accounts for `import`. Raises InputError if the partner token can't be used."""
         from reconciler.io.http.proxy import check_proxies
-        from reconciler.io.watch import report_done
+        from reconciler.io.progress import report_done
         from reconciler.model import Fault
         from reconciler.run.importing import AccountReads
         from reconciler.run.observe import ObserveOptions

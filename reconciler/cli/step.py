@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli.exitcode import ExitCode, describe_error, of_error, of_result
 from reconciler.cli.output import write_aside
 from reconciler.cli.session import Interrupts, Session
-from reconciler.core.protocol.attempts import RunAttempt
+from reconciler.core.workflow.rerun import RunAttempt
 from reconciler.formats.runner import encode_masks
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from typing import TypeAlias
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.core.account import FIELDS, NEVER_SHOWN, NOT_SHOWN, Account
 from reconciler.core.fill import TemplateFault, double_braces, parse_template, secret_names, split_secrets
 from reconciler.core.masking import mask_url
+from reconciler.core.partner_account import FIELDS, NEVER_SHOWN, NOT_SHOWN, Account
 from reconciler.core.slips import FOREIGN_SECRET, find_foreign_secret
 from reconciler.core.spelling import MIN_SEARCHED, undo_percent
 from reconciler.core.urls import find_url_fault

@@ -1,6 +1,6 @@
 """The observation of an environment's account, and the live drift that follows from it (docs/contract.md#drift).
 
-    comparisons (core/account.py) ──> Observation
+    comparisons (core/partner_account.py) ──> Observation
     Observation ── find_live ──> `live-drift` of a plan;  ── find_live_findings ──> findings of `drift --observe`
 
 Live drift always means that Plug holds another URL than the one *applied* last. So without an applied record there is

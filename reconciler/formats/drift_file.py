@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from reconciler.core.protocol.schedule import HEALABLE
+from reconciler.core.workflow.schedule import HEALABLE
 from reconciler.formats.json_text import ReadPart, dump
 from reconciler.formats.where_part import encode_where
 from reconciler.model import Drift, Finding

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from shlex import quote
 from typing import Any
 
-from reconciler.core.protocol.labels import Label
-from reconciler.core.protocol.names import ACTIONS_APP, REQUIRED_CHECK, SECRETS_SECRET, TOKENS_SECRET
-from reconciler.core.protocol.setup import GitHubEnvironment, GitHubSetup
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, TokensFrom
 from reconciler.core.where import find_scheme, is_shared
+from reconciler.core.workflow.labels import Label
+from reconciler.core.workflow.names import ACTIONS_APP, REQUIRED_CHECK, SECRETS_SECRET, TOKENS_SECRET
+from reconciler.core.workflow.setup import GitHubEnvironment, GitHubSetup
+from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, TokensFrom
 from reconciler.text.escape import for_terminal
 
 LABELS = (

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from reconciler.core.protocol.endings import RunJob
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.markers import Marker
-from reconciler.core.protocol.schedule import ApplyRun
+from reconciler.core.workflow.endings import RunJob
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.markers import Marker
+from reconciler.core.workflow.schedule import ApplyRun
 from reconciler.errors import InputError, PostFailed
 from reconciler.github import environments, merged, posts, runs
 from reconciler.github.api import GitHub

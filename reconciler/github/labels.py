@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from reconciler.core.protocol.labels import WRITERS, Label, LabelSetting, find_setter
+from reconciler.core.workflow.labels import WRITERS, Label, LabelSetting, find_setter
 from reconciler.errors import PostFailed, TransientError
 from reconciler.github.api import MAX_PAGES, PAGE, GitHub
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.protocol.markers import Marker, parse_marker
+from reconciler.core.workflow.markers import Marker, parse_marker
 from reconciler.errors import PostFailed
 from reconciler.github.api import PAGE, GitHub
 from reconciler.github.posts import AUTHOR

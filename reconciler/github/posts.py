@@ -1,6 +1,6 @@
 """A comment that is updated, and an issue that is opened, updated and closed; each is found again by its marker.
 
-A marker is an HTML comment at the start of the text (`core.protocol.markers`). Any user may write one, so only texts of
+A marker is an HTML comment at the start of the text (`core.workflow.markers`). Any user may write one, so only texts of
 the workflows' own author count. Every function can be repeated: before it writes, it looks for what an earlier try
 left.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.core.protocol.markers import Marker, make_name_line, may_replace, parse_marker
+from reconciler.core.workflow.markers import Marker, make_name_line, may_replace, parse_marker
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.run import dig, find_number

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from reconciler.core.protocol.endings import RunJob
-from reconciler.core.protocol.schedule import ACTIVE, COMPLETED, PUSH, ApplyRun
+from reconciler.core.workflow.endings import RunJob
+from reconciler.core.workflow.schedule import ACTIVE, COMPLETED, PUSH, ApplyRun
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.posts import AUTHOR

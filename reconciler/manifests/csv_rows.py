@@ -16,9 +16,9 @@ from typing import Any
 
 from msgspec import field
 
-from reconciler.core.account import FIELDS
 from reconciler.core.fill import TemplateFault, fill_vars, parse_template
 from reconciler.core.imports import looks_random
+from reconciler.core.partner_account import FIELDS
 from reconciler.core.portable import find_reserved_fault, make_comparison_key
 from reconciler.core.slips import FOREIGN_SECRET
 from reconciler.core.urls import find_base_url_fault, find_character_fault, find_url_fault

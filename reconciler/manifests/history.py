@@ -21,7 +21,7 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from reconciler.core.digest import manifests_digest
-from reconciler.core.protocol.strict import LastChange
+from reconciler.core.workflow.strict import LastChange
 from reconciler.errors import InputError
 from reconciler.io.git.command import GitError
 from reconciler.io.git.history import LINK, MAX_LINE, SUBMODULE, FileChange, GitHistory, Line, TreeFile

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
-from reconciler.core.account import Account, AvailableSecrets, NotAnAccount, compare_account, parse_account
 from reconciler.core.answers import Arrived, Incomplete, TooDeep, judge, merge_pairs, parse_answer
 from reconciler.core.attempts import Attempt, Fate
 from reconciler.core.json_keys import RepeatedKey
 from reconciler.core.observe import EventComparison
+from reconciler.core.partner_account import Account, AvailableSecrets, NotAnAccount, compare_account, parse_account
 from reconciler.core.spelling import SpelledValues
 from reconciler.io.http.client import Reply
 from reconciler.io.http.proxy import UnusableProxy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from reconciler.core.protocol.split import FileSizes, split_names
+from reconciler.core.workflow.split import FileSizes, split_names
 from reconciler.model import Unprinted
 from reconciler.plug.secret import Secret
 from reconciler.plug.secret_files import SecretValues

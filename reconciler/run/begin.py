@@ -11,14 +11,14 @@ from msgspec.structs import replace
 from reconciler.core.digest import plan_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.attempts import RunAttempt, find_first_commit, find_stale_inputs
-from reconciler.core.protocol.inputs import RunInputs
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.setup import describe_making
-from reconciler.core.protocol.steps import JobLayout, Steps, TokensFrom, find_too_many_jobs, make_steps
 from reconciler.core.saved_plan import check_expected
 from reconciler.core.selection import select
 from reconciler.core.where import find_near_names
+from reconciler.core.workflow.inputs import RunInputs
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.rerun import RunAttempt, find_first_commit, find_stale_inputs
+from reconciler.core.workflow.setup import describe_making
+from reconciler.core.workflow.steps import JobLayout, Steps, TokensFrom, find_too_many_jobs, make_steps
 from reconciler.errors import InputError
 from reconciler.model import Action, EnvironmentPlan, Plan, Problem
 from reconciler.ports import StateStore

@@ -10,8 +10,8 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.core.protocol.before_merge import find_missing_lines
-from reconciler.core.protocol.readback import (
+from reconciler.core.workflow.before_merge import find_missing_lines
+from reconciler.core.workflow.readback import (
     UsedAction,
     find_actions,
     find_layout,
@@ -27,8 +27,8 @@ from reconciler.core.protocol.readback import (
     judge_variables,
     make_item,
 )
-from reconciler.core.protocol.setup import GitHubEnvironment, find_state_branch, list_environments
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, TokensFrom
+from reconciler.core.workflow.setup import GitHubEnvironment, find_state_branch, list_environments
+from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, TokensFrom
 from reconciler.errors import NotPermitted, PostFailed
 from reconciler.model import BranchRules, Desired, Item, ItemState
 from reconciler.ports import RepositoryReads

@@ -12,8 +12,8 @@ from itertools import count
 
 from msgspec import Struct
 
-from reconciler.core.account import Account
 from reconciler.core.attempts import Attempt
+from reconciler.core.partner_account import Account
 from reconciler.ports import AccountReader, Clock
 from reconciler.run.observe import ObserveOptions, Retries, read_with_retries
 from reconciler.run.pace import Pace

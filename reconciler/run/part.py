@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from msgspec import Struct
 
 from reconciler.core.planner import PlanInput, Planned, plan_environment
-from reconciler.core.protocol.attempts import RunAttempt, count_unapplied
-from reconciler.core.protocol.inputs import RunInputs
-from reconciler.core.protocol.steps import EarlierWave, Job, find_part, find_waiting
+from reconciler.core.workflow.inputs import RunInputs
+from reconciler.core.workflow.rerun import RunAttempt, count_unapplied
+from reconciler.core.workflow.steps import EarlierWave, Job, find_part, find_waiting
 from reconciler.errors import StalePlan
 from reconciler.model import Action, Desired, Fingerprint, Outcome, RunResult
 from reconciler.ports import StateStore

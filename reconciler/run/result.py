@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from reconciler.core.protocol.endings import (
+from reconciler.core.workflow.endings import (
     EndedRun,
     EndReport,
     StateView,
@@ -24,14 +24,14 @@ from reconciler.core.protocol.endings import (
     is_open,
     report_pull_request,
 )
-from reconciler.core.protocol.markers import Marker, MarkState
+from reconciler.core.workflow.markers import Marker, MarkState
 from reconciler.errors import PostFailed
 from reconciler.model import Desired
 from reconciler.ports import MergedPull, PostEffect, ResultHub, StateStore
 from reconciler.text.counts import counted
 
 if TYPE_CHECKING:
-    from reconciler.core.protocol.strict import LastChange
+    from reconciler.core.workflow.strict import LastChange
 
 logger = logging.getLogger(__name__)
 

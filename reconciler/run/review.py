@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
-from reconciler.core.protocol.before_merge import Advice, find_advice, find_missing_lines
-from reconciler.core.protocol.change import (
+from reconciler.core.workflow.before_merge import Advice, find_advice, find_missing_lines
+from reconciler.core.workflow.change import (
     Loosening,
     MergeChange,
     Review,
@@ -25,10 +25,10 @@ from reconciler.core.protocol.change import (
     find_watched_paths,
     is_large_change,
 )
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.markers import Marker
-from reconciler.core.protocol.parts import EnvironmentChange, find_pin_changes, find_unshown
-from reconciler.core.protocol.steps import JobLayout
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.markers import Marker
+from reconciler.core.workflow.parts import EnvironmentChange, find_pin_changes, find_unshown
+from reconciler.core.workflow.steps import JobLayout
 from reconciler.errors import PostFailed, StateError
 from reconciler.model import Desired, Plan, Problem, has_work
 from reconciler.ports import Hub, Posted, PostEffect

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from reconciler.core.protocol.change import digest_each
-from reconciler.core.protocol.strict import Candidate, LastChange, Unreviewed, UnreviewedCause, find_cause
+from reconciler.core.workflow.change import digest_each
+from reconciler.core.workflow.strict import Candidate, LastChange, Unreviewed, UnreviewedCause, find_cause
 from reconciler.model import Desired
 from reconciler.ports import MergedPull, Pulls, ReviewHistory
 

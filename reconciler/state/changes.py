@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from reconciler.errors import StateError
-from reconciler.io.watch import counted
+from reconciler.io.progress import counted
 from reconciler.model import Head, Snapshot
 from reconciler.ports import Changes
 

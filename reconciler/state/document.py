@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from msgspec.structs import asdict
 
 from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError
-from reconciler.io.watch import counted
+from reconciler.io.progress import counted
 from reconciler.model import Applied, Document, Head, HistoryEntry, Original, Stored
 from reconciler.ports import Write
 from reconciler.state.canonical import encode_canonically

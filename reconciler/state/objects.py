@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from reconciler.core.urls import is_loopback_url
 from reconciler.errors import Conflict, Corrupt, InputError, NewerFormat, StateError, Unreachable
-from reconciler.io.watch import counted
+from reconciler.io.progress import counted
 from reconciler.model import Original, Problem, Snapshot, Stored
 from reconciler.ports import Changes, Write, WriteAccess, WriteResult
 from reconciler.state.changes import Found, find_changes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from reconciler.core.protocol.change import Review, Unposted
-from reconciler.core.protocol.labels import Label
+from reconciler.core.workflow.change import Review, Unposted
+from reconciler.core.workflow.labels import Label
 from reconciler.model import Problem
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code

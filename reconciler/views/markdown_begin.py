@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.core.protocol.steps import Job, Steps
+from reconciler.core.workflow.steps import Job, Steps
 from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.views.words import COMMIT_LENGTH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core.protocol.parts import ChangeGroup, EnvironmentChange, group_changes
+from reconciler.core.workflow.parts import ChangeGroup, EnvironmentChange, group_changes
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown_block
 from reconciler.views.markdown_parts import NOTE_CHARS, fit, names, value_list

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core.protocol.change import Loosening, SettingChange, SettingValue
-from reconciler.core.protocol.parts import PinChange
+from reconciler.core.workflow.change import Loosening, SettingChange, SettingValue
+from reconciler.core.workflow.parts import PinChange
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.views.markdown_parts import fit, names

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from reconciler.core.protocol.endings import Ending, EndReport
+from reconciler.core.workflow.endings import Ending, EndReport
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.text.groups import SHOWN_ONE_BY_ONE, generalize_text, join_instants

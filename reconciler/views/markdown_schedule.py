@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.core.protocol.schedule import PATIENCE, WAITING, ApplyRun, Begin
+from reconciler.core.workflow.schedule import PATIENCE, WAITING, ApplyRun, Begin
 from reconciler.ports import Issue
 from reconciler.text.counts import environments, name_some
 from reconciler.text.escape import for_markdown, for_markdown_code

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import assert_never
 
-from reconciler.core.protocol.strict import Unreviewed, UnreviewedCause
+from reconciler.core.workflow.strict import Unreviewed, UnreviewedCause
 from reconciler.model import Problem
 from reconciler.text.counts import counted, name_some
 from reconciler.views.words import COMMIT_LENGTH

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from reconciler.core.account import FIELDS
+from reconciler.core.partner_account import FIELDS
 from reconciler.model import EVENTS
 from reconciler.sandbox.plug import Options
 from tests.acceptance.conftest import HOST, SECRET, Cli, Hang, Wire, canary, only, reply, unpack_page

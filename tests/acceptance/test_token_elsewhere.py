@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.protocol.markers import Marker
+from reconciler.core.workflow.markers import Marker
 from reconciler.errors import InputError, PostFailed
 from reconciler.github.hub import open_hub
 from reconciler.ports import Posted

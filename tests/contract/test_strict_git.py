@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.session import Session
-from reconciler.core.protocol.strict import UnreviewedCause
+from reconciler.core.workflow.strict import UnreviewedCause
 from reconciler.errors import InputError
 from reconciler.manifests.history import ManifestHistory
 from reconciler.model import EVENTS

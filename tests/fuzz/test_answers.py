@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconciler.core.account import FIELDS
 from reconciler.core.attempts import Attempt
+from reconciler.core.partner_account import FIELDS
 from reconciler.core.receivers import Place, ProbeResult, Receiver
 from reconciler.model import EVENTS, CheckStage, Desired, Event
 from reconciler.plug.client import HttpPlug

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.labels import Label
-from reconciler.core.protocol.markers import Marker, make_name_line
+from reconciler.core.workflow.labels import Label
+from reconciler.core.workflow.markers import Marker, make_name_line
 from reconciler.errors import InputError, PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.hub import RunHub

@@ -20,8 +20,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconciler.core.protocol.endings import Ending, EndReport, RunJob
-from reconciler.core.protocol.steps import Job
+from reconciler.core.workflow.endings import Ending, EndReport, RunJob
+from reconciler.core.workflow.steps import Job
 from reconciler.model import (
     EVENTS,
     Action,

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from reconciler.core.host_uses import find_hosts
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.before_merge import Advice
-from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
-from reconciler.core.protocol.endings import Ending, EndReport, RunJob
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.parts import EnvironmentChange, PartChange, PinChange
-from reconciler.core.protocol.schedule import ApplyRun, Begin
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Job, Steps
+from reconciler.core.workflow.before_merge import Advice
+from reconciler.core.workflow.change import Loosening, MergeChange, Review, SettingChange
+from reconciler.core.workflow.endings import Ending, EndReport, RunJob
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.parts import EnvironmentChange, PartChange, PinChange
+from reconciler.core.workflow.schedule import ApplyRun, Begin
+from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, Job, Steps
 from reconciler.model import (
     EVENTS,
     Action,

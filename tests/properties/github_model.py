@@ -1,7 +1,7 @@
 """A model of GitHub around the steps of an apply run: commits, pull requests, a queue of runs, jobs and comments.
 
 The decisions are made by the program (`run/begin.py`, `run/part.py`, `run/strict.py`, `run/result.py`,
-`core/protocol/`), and each job applies with the program's apply, against a model of Plug and a store in memory.
+`core/workflow/`), and each job applies with the program's apply, against a model of Plug and a store in memory.
 Only git and GitHub's API are replaced: the model answers the same questions about its commits.
 """
 
@@ -18,14 +18,14 @@ from msgspec.structs import replace
 from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
-from reconciler.core.protocol.attempts import RunAttempt, find_superseded
-from reconciler.core.protocol.endings import EndedRun, RunJob
-from reconciler.core.protocol.inputs import RunInputs
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.markers import Marker, may_replace
-from reconciler.core.protocol.schedule import ApplyRun, Begin, Runs, Wanted, choose_begin
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, Job, JobLayout
-from reconciler.core.protocol.strict import LastChange
+from reconciler.core.workflow.endings import EndedRun, RunJob
+from reconciler.core.workflow.inputs import RunInputs
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.markers import Marker, may_replace
+from reconciler.core.workflow.rerun import RunAttempt, find_superseded
+from reconciler.core.workflow.schedule import ApplyRun, Begin, Runs, Wanted, choose_begin
+from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, Job, JobLayout
+from reconciler.core.workflow.strict import LastChange
 from reconciler.errors import InputError, PostFailed, StalePlan, StateError
 from reconciler.model import By, Desired, Document, Problem
 from reconciler.ports import MergedPull, Posted, PostEffect
@@ -45,8 +45,8 @@ from reconciler.run.result import (
     post_comments,
     read_state,
 )
+from reconciler.run.schedule import is_unapplied
 from reconciler.run.strict import find_unreviewed
-from reconciler.run.watch import is_unapplied
 from tests.fakes import OPTIONS, Behaviour, FakeClock, FakeCredentials, FakePlug, make_desired, make_world
 from tests.memory_store import MemoryStore
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from reconciler.core.guards import MaxChanged
-from reconciler.core.protocol.endings import Ending
-from reconciler.core.protocol.inputs import RunInputs
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.markers import MarkState
-from reconciler.core.protocol.schedule import Begin
-from reconciler.core.protocol.steps import JobLayout, TokensFrom
+from reconciler.core.workflow.endings import Ending
+from reconciler.core.workflow.inputs import RunInputs
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.markers import MarkState
+from reconciler.core.workflow.schedule import Begin
+from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.model import Desired
 from tests.conftest import examples
 from tests.fakes import answer, no_answer, unsent

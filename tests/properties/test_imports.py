@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.account import FIELDS, parse_account
 from reconciler.core.fill import fill_secrets
 from reconciler.core.imports import Drafts, ImportedCompany, SecretRules, complete_company, make_drafts
+from reconciler.core.partner_account import FIELDS, parse_account
 from reconciler.core.spelling import MIN_SEARCHED
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import TreeOptions

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.strict import LastChange
+from reconciler.core.workflow.strict import LastChange
 from reconciler.io.git.history import MAX_LINE, GitHistory
 from reconciler.manifests.history import ABSENT, UNKNOWN, ManifestHistory, find_wants
 from reconciler.manifests.load import load_tree

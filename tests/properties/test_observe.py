@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.fill import fill_secrets, secret_names
 from reconciler.core.observe import Observation, Verdict
+from reconciler.core.partner_account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.planner import PlanInput, plan_environment
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Action, By, Fingerprint, Reason

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from reconciler import starter
-from reconciler.core.protocol.steps import STEPS
+from reconciler.core.workflow.steps import STEPS
 from reconciler.starter.workflow_files import Places
 from tests.acceptance.conftest import ROOT
 from tests.workflows.engine import DEFAULT_BRANCH, STAND_INS

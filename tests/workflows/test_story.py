@@ -11,8 +11,8 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT
 from reconciler.core.shard import find_shard
+from reconciler.core.workflow.steps import FLEET_ENVIRONMENT
 from reconciler.model import Event
 from tests.acceptance.conftest import canary
 from tests.contract.remotes import git

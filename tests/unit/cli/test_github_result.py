@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.protocol.steps import Job, encode_jobs
+from reconciler.core.workflow.steps import Job, encode_jobs
 from reconciler.model import EVENTS
 from reconciler.text.instants import instant
 from tests.acceptance.conftest import canary

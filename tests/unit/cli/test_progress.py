@@ -16,7 +16,7 @@ from reconciler.cli import progress as module
 from reconciler.cli.progress import CountProgress, Progress, watch_state
 from reconciler.core.pace import Slowdown
 from reconciler.core.speed import time_left
-from reconciler.io.watch import counted, report_done
+from reconciler.io.progress import counted, report_done
 from reconciler.model import EnvironmentResult, Outcome
 from reconciler.run.context import WaveBegun
 

@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from reconciler.core.account import parse_account
 from reconciler.core.fill import fill_secrets
 from reconciler.core.imports import Drafts, ImportedCompany, SecretRules, looks_random, make_drafts, read_webhooks
+from reconciler.core.partner_account import parse_account
 from reconciler.model import EVENTS, Event
 
 STATUS, RECEIVE, START = Event.MESSAGE_STATUS, Event.RECEIVE_MESSAGE, Event.START_ATTENDANCE

@@ -9,7 +9,6 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.cli.exitcode import ExitCode, of_drift
-from reconciler.core.account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.drift import find_drift
 from reconciler.core.observe import (
     NO_ACCOUNT_ID,
@@ -20,6 +19,7 @@ from reconciler.core.observe import (
     describe_unobserved,
     find_live,
 )
+from reconciler.core.partner_account import FIELDS, AvailableSecrets, compare_account, parse_account
 from reconciler.core.planner import PlanInput, make_plan, plan_environment
 from reconciler.core.record import Claim, adopt, begin_intent
 from reconciler.model import (

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from reconciler.core.protocol.labels import Label
-from reconciler.core.protocol.setup import GitHubSetup, list_environments
-from reconciler.core.protocol.steps import JobLayout, TokensFrom
+from reconciler.core.workflow.labels import Label
+from reconciler.core.workflow.setup import GitHubSetup, list_environments
+from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.formats.setup_script import LABELS, render_setup_script
-from reconciler.run.watch import KeptIssue
+from reconciler.run.schedule import KeptIssue
 from tests.fakes import make_desired
 
 REPOSITORY = "acme/plug-webhooks"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.core.protocol.labels import Label, LabelSetting
+from reconciler.core.workflow.labels import Label, LabelSetting
 from reconciler.errors import PostFailed
 from reconciler.github import labels
 from reconciler.github.api import GitHub

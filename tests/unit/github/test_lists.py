@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.protocol.endings import RunJob
-from reconciler.core.protocol.markers import Marker, MarkState
-from reconciler.core.protocol.schedule import ApplyRun
+from reconciler.core.workflow.endings import RunJob
+from reconciler.core.workflow.markers import Marker, MarkState
+from reconciler.core.workflow.schedule import ApplyRun
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.merged import count_commits, find_markers, list_merged

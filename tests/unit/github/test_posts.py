@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.protocol.markers import Marker, MarkState
+from reconciler.core.workflow.markers import Marker, MarkState
 from reconciler.errors import PostFailed, TransientError
 from reconciler.github.api import MAX_ANSWER_BYTES, MAX_PAGES, PAGE, GitHub
 from reconciler.github.posts import AUTHOR, MAX_CHARS, keep_issue, put_comment

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from reconciler.core.account import FIELDS
 from reconciler.core.attempts import Fate
 from reconciler.core.observe import Verdict
+from reconciler.core.partner_account import FIELDS
 from reconciler.core.record import adopt
 from reconciler.model import EVENTS, Applied, By, Desired, Event, Fingerprint
 from reconciler.plug.credentials import EnvironCredentials

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.markers import Marker
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.markers import Marker
 from reconciler.errors import PostFailed
 from reconciler.ports import Posted, PostEffect, PullRequest
 

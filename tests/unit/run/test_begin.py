@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from reconciler.core.guards import FirstApply, MaxChanged
 from reconciler.core.planner import PlanInput, Planned
-from reconciler.core.protocol.attempts import RunAttempt
-from reconciler.core.protocol.inputs import RunInputs
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.steps import JobLayout, TokensFrom, find_part
 from reconciler.core.record import adopt
+from reconciler.core.workflow.inputs import RunInputs
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.rerun import RunAttempt
+from reconciler.core.workflow.steps import JobLayout, TokensFrom, find_part
 from reconciler.errors import InputError, PostFailed, StalePlan
 from reconciler.model import By, Desired, Problem
 from reconciler.ports import Write

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from reconciler.core.protocol.readback import UsedAction
+from reconciler.core.workflow.readback import UsedAction
 from reconciler.errors import NotPermitted, PostFailed, TransientError
 from reconciler.model import BranchRules, Item, ItemState, RequiredCheck, ShownEnvironment
 from reconciler.run.doctor_github import GitHubQuestion, report_github

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from reconciler.core.protocol.markers import Marker
-from reconciler.core.protocol.schedule import ApplyRun
+from reconciler.core.workflow.markers import Marker
+from reconciler.core.workflow.schedule import ApplyRun
 from reconciler.errors import PostFailed, TransientError
 from reconciler.ports import Issue, Posted
 from reconciler.run.github import MayOnlyRead, needing_permission
-from reconciler.run.watch import Activity, KeptIssue, keep_issue
+from reconciler.run.schedule import Activity, KeptIssue, keep_issue
 from tests.unit.run.fake_hub import FakeHub
 
 REFUSED = PostFailed("GitHub answered 403", 403)

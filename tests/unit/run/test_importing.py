@@ -6,8 +6,8 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-from reconciler.core.account import Account, parse_account
 from reconciler.core.attempts import Attempt, Fate
+from reconciler.core.partner_account import Account, parse_account
 from reconciler.ports import AccountReading
 from reconciler.run.importing import AccountReads
 from reconciler.run.observe import ObserveOptions

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.planner import PlanInput, Planned
-from reconciler.core.protocol.attempts import RunAttempt
-from reconciler.core.protocol.inputs import RunInputs
-from reconciler.core.protocol.steps import Job, JobLayout, TokensFrom, make_steps
 from reconciler.core.record import Claim, adopt, begin_intent, clear, make_last
+from reconciler.core.workflow.inputs import RunInputs
+from reconciler.core.workflow.rerun import RunAttempt
+from reconciler.core.workflow.steps import Job, JobLayout, TokensFrom, make_steps
 from reconciler.errors import StalePlan
 from reconciler.model import By, Document, Outcome
 from reconciler.ports import Write

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from reconciler.core.protocol.endings import ABSENT, UNKNOWN, EndedRun, Ending, RunJob, StateView, Wish, WishFate
-from reconciler.core.protocol.markers import Marker, MarkState
-from reconciler.core.protocol.strict import LastChange
+from reconciler.core.workflow.endings import ABSENT, UNKNOWN, EndedRun, Ending, RunJob, StateView, Wish, WishFate
+from reconciler.core.workflow.markers import Marker, MarkState
+from reconciler.core.workflow.strict import LastChange
 from reconciler.errors import Corrupt, PostFailed
 from reconciler.model import Applied, By, Document
 from reconciler.ports import MergedPull, Posted, PostEffect, Write

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
 from reconciler.core.policy import Policy
-from reconciler.core.protocol.change import Review, SettingChange, Unposted
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.markers import Marker
-from reconciler.core.protocol.steps import JobLayout, TokensFrom
 from reconciler.core.record import adopt
+from reconciler.core.workflow.change import Review, SettingChange, Unposted
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.markers import Marker
+from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.errors import PostFailed, Unreachable
 from reconciler.model import ApiUse, By, Desired, Fingerprint, Where
 from reconciler.ports import Posted, PostEffect, PullRequest

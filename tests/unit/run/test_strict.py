@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from reconciler.core.protocol.strict import LastChange, Unreviewed, UnreviewedCause
+from reconciler.core.workflow.strict import LastChange, Unreviewed, UnreviewedCause
 from reconciler.errors import PostFailed
 from reconciler.ports import MergedPull
 from reconciler.run.strict import COMMITS_A_STEP, find_combinations, find_unreviewed

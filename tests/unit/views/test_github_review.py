@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.before_merge import Advice
-from reconciler.core.protocol.change import Loosening, MergeChange, Review, SettingChange
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.parts import EnvironmentChange, PartChange
+from reconciler.core.workflow.before_merge import Advice
+from reconciler.core.workflow.change import Loosening, MergeChange, Review, SettingChange
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.parts import EnvironmentChange, PartChange
 from reconciler.model import CheckResult, Event, Problem
 from reconciler.views.github_review import render_review
 from reconciler.views.markdown_parts import MAX_CHARS

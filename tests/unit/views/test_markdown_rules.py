@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.change import Loosening, SettingChange, SettingValue, find_watched_paths
+from reconciler.core.workflow.change import Loosening, SettingChange, SettingValue, find_watched_paths
 from reconciler.views.markdown_parts import MAX_CHARS
 from reconciler.views.markdown_rules import render_rules
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from reconciler.core.protocol.endings import Ending, EndReport, RunJob
+from reconciler.core.workflow.endings import Ending, EndReport, RunJob
 from reconciler.github.posts import MAX_CHARS
 from reconciler.model import By
 from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.protocol.strict import Unreviewed, UnreviewedCause
+from reconciler.core.workflow.strict import Unreviewed, UnreviewedCause
 from reconciler.views.unreviewed import explain_combinations, explain_unreviewed
 
 COMMIT = "0123456789abcdef" * 3

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.core.planner import Planned
-from reconciler.core.protocol.schedule import (
+from reconciler.core.workflow.schedule import (
     SUCCESS,
     ApplyRun,
     Begin,

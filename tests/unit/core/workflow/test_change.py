@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from reconciler.core.guards import MaxChanged
 from reconciler.core.planner import Fleet, PlanInput, Planned, make_plan
-from reconciler.core.protocol.change import find_change, find_own_refusals, find_watched_paths
 from reconciler.core.record import adopt
+from reconciler.core.workflow.change import find_change, find_own_refusals, find_watched_paths
 from reconciler.model import By, Desired, Fingerprint
 from tests.fakes import START, make_desired
 

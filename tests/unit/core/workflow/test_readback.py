@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from reconciler.core.protocol.readback import (
+from reconciler.core.workflow.readback import (
     UsedAction,
     find_actions,
     find_layout,
@@ -19,8 +19,8 @@ from reconciler.core.protocol.readback import (
     judge_state_branch,
     judge_variables,
 )
-from reconciler.core.protocol.setup import GitHubEnvironment, find_state_branch, list_environments
-from reconciler.core.protocol.steps import JobLayout, TokensFrom
+from reconciler.core.workflow.setup import GitHubEnvironment, find_state_branch, list_environments
+from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.model import (
     BranchRules,
     Item,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.strict import Candidate, LastChange, UnreviewedCause, find_cause
+from reconciler.core.workflow.strict import Candidate, LastChange, UnreviewedCause, find_cause
 
 CHANGE = LastChange(3, "c" * 40)
 

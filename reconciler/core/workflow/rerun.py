@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from reconciler.core.protocol.steps import is_of_run
+from reconciler.core.workflow.steps import is_of_run
 from reconciler.model import By, Document, Outcome, Problem
 
 UNAPPLIED = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.guards import MaxChanged
-from reconciler.core.protocol.inputs import RunInputs, parse_inputs
+from reconciler.core.workflow.inputs import RunInputs, parse_inputs
 from reconciler.errors import InputError
 
 DIGEST = "sha256:" + "0" * 64

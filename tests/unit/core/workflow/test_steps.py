@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from reconciler.core.digest import plan_digest
 from reconciler.core.planner import PlanInput, make_plan
-from reconciler.core.protocol.steps import (
+from reconciler.core.record import adopt
+from reconciler.core.shard import parse_shard
+from reconciler.core.workflow.steps import (
     FLEET,
     FLEET_ENVIRONMENT,
     MAX_JOBS,
@@ -30,8 +32,6 @@ from reconciler.core.protocol.steps import (
     make_steps,
     parse_layout,
 )
-from reconciler.core.record import adopt
-from reconciler.core.shard import parse_shard
 from reconciler.errors import InputError
 from reconciler.model import Action, By, Desired, Fingerprint, Head, Plan
 from tests.fakes import START, make_desired

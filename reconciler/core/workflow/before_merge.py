@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from reconciler.core.protocol.steps import JobLayout, TokensFrom
+from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.model import Desired
 from reconciler.text.counts import name_some
 

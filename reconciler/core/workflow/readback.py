@@ -8,17 +8,17 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from reconciler.core.protocol.before_merge import MissingLine, describe_missing_line
-from reconciler.core.protocol.names import (
+from reconciler.core.where import is_shared
+from reconciler.core.workflow.before_merge import MissingLine, describe_missing_line
+from reconciler.core.workflow.names import (
     ACTIONS_APP,
     DRIFT_ENVIRONMENT,
     REQUIRED_CHECK,
     TOKEN_SECRET,
 )
-from reconciler.core.protocol.runner_state import ELSEWHERE, is_relative
-from reconciler.core.protocol.setup import GitHubEnvironment
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom, parse_layout
-from reconciler.core.where import is_shared
+from reconciler.core.workflow.runner_state import ELSEWHERE, is_relative
+from reconciler.core.workflow.setup import GitHubEnvironment
+from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom, parse_layout
 from reconciler.errors import InputError
 from reconciler.model import Area, BranchRules, Item, ItemState, ShownEnvironment
 from reconciler.text.counts import counted, name_some

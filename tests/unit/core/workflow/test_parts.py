@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from reconciler.core.digest import manifests_digest
 from reconciler.core.planner import PlanInput, Planned, make_plan
-from reconciler.core.protocol.parts import (
+from reconciler.core.record import adopt
+from reconciler.core.workflow.parts import (
     ChangeGroup,
     EnvironmentChange,
     PartChange,
@@ -19,7 +20,6 @@ from reconciler.core.protocol.parts import (
     group_changes,
     list_parts,
 )
-from reconciler.core.record import adopt
 from reconciler.model import AuthScheme, BodyForm, By, Desired, Event, Fingerprint, Plan
 from reconciler.text.alike import Filled
 from tests.fakes import START, make_desired

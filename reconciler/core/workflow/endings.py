@@ -16,8 +16,8 @@ from typing import assert_never
 from msgspec import Struct, field
 
 from reconciler.core.accounts import find_pin_contradiction
-from reconciler.core.protocol.steps import FLEET, is_of_run
 from reconciler.core.shard import find_shard, parse_shard
+from reconciler.core.workflow.steps import FLEET, is_of_run
 from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry, Outcome, Shard
 from reconciler.text.instants import instant
 from reconciler.text.lock import describe_lock

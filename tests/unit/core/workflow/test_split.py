@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.split import (
+from reconciler.core.shard import holds
+from reconciler.core.workflow.split import (
     MAX_SECRET_BYTES,
     MAX_SECRETS,
     FileSizes,
@@ -14,7 +15,6 @@ from reconciler.core.protocol.split import (
     fits,
     split_names,
 )
-from reconciler.core.shard import holds
 from reconciler.model import Shard
 
 FLEET = {f"loja-{number}": 700 for number in range(300)}

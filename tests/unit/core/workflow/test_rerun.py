@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from reconciler.core.protocol.attempts import (
+from reconciler.core.record import Claim, adopt, begin_intent, clear, make_last
+from reconciler.core.workflow.rerun import (
     RunAttempt,
     count_unapplied,
     find_first_commit,
     find_stale_inputs,
     find_superseded,
 )
-from reconciler.core.record import Claim, adopt, begin_intent, clear, make_last
 from reconciler.model import By, Document, Fingerprint, Outcome
 from tests.fakes import START, make_desired
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconciler.core.protocol.endings import (
+from reconciler.core.workflow.endings import (
     ABSENT,
     BEGIN_JOB,
     OPEN,

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from reconciler.core.account import FIELDS, AvailableSecrets, NotAnAccount, compare_account, parse_account
 from reconciler.core.masking import mask_url
 from reconciler.core.observe import (
     EventComparison,
     Observation,
     Verdict,
 )
+from reconciler.core.partner_account import FIELDS, AvailableSecrets, NotAnAccount, compare_account, parse_account
 from reconciler.model import (
     EVENTS,
     Event,

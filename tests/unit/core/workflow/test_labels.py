@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.protocol.labels import Label, find_setter
+from reconciler.core.workflow.labels import Label, find_setter
 
 LARGE = Label.LARGE_CHANGE
 

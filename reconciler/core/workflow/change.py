@@ -17,10 +17,10 @@ from reconciler.core.digest import manifests_digest
 from reconciler.core.guards import MaxChanged, count_updates, find_reserved_receivers, find_too_many_updates
 from reconciler.core.planner import Planned
 from reconciler.core.policy import Policy
-from reconciler.core.protocol.before_merge import Advice
-from reconciler.core.protocol.labels import Label, LabelSetting
-from reconciler.core.protocol.parts import EnvironmentChange, PinChange
-from reconciler.core.protocol.setup import OWNERS_PLACES
+from reconciler.core.workflow.before_merge import Advice
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.parts import EnvironmentChange, PinChange
+from reconciler.core.workflow.setup import OWNERS_PLACES
 from reconciler.model import CheckResult, Desired, Problem
 
 GITHUB_FOLDER = ".github/"

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from reconciler.core.protocol.names import (
+from reconciler.core.where import find_scheme
+from reconciler.core.workflow.names import (
     DRIFT_ENVIRONMENT,
     PARTNER_SECRET,
     SECRETS_SECRET,
     TOKEN_SECRET,
     TOKENS_SECRET,
 )
-from reconciler.core.protocol.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom
-from reconciler.core.where import find_scheme
+from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom
 from reconciler.model import Desired
 
 OWNERS_PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # in the order in which GitHub looks

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from reconciler.core.protocol.before_merge import (
+from reconciler.core.workflow.before_merge import (
     MissingLine,
     describe_missing_line,
     find_advice,
     find_missing_lines,
 )
-from reconciler.core.protocol.steps import JobLayout, TokensFrom
+from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.model import Desired
 from tests.fakes import make_desired
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.markers import MAX_AHEAD, MAX_ATTEMPTS, Marker, MarkState, may_replace, parse_marker
+from reconciler.core.workflow.markers import MAX_AHEAD, MAX_ATTEMPTS, Marker, MarkState, may_replace, parse_marker
 
 markers = st.builds(
     Marker, st.sampled_from(["plan", "apply"]), st.integers(1, 10**12), st.integers(1, 99), st.sampled_from(MarkState)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core.protocol.runner_state import find_lost_state, is_relative
+from reconciler.core.workflow.runner_state import find_lost_state, is_relative
 
 OWN = {"RUNNER_ENVIRONMENT": "self-hosted", "GITHUB_WORKSPACE": "/srv/work/webhooks", "RUNNER_TEMP": "/srv/work/_temp"}
 

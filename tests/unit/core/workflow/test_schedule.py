@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconciler.core.protocol.schedule import (
+from reconciler.core.workflow.schedule import (
     ACTIVE,
     HEALABLE,
     LONGEST_RUN,
