@@ -24,6 +24,7 @@ from reconciler.model import RunResult
 from reconciler.plug.secret import Secret
 from reconciler.run.guards import check_part_before_sending, find_putting
 from reconciler.run.part import Part, PartPlanner
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import name_some
 
 
@@ -121,8 +122,8 @@ def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
     moved = find_superseded(wanted)
     if moved:
         message = (
-            f"a newer commit decides: {branch} is at {head[:12]}, and is not known to want the same of "
-            f"{name_some(moved)} as {commit[:12]}, the commit of this run. Nothing was sent; begin a new run"
+            f"a newer commit decides: {branch} is at {shorten_commit(head)}, and is not known to want the same of "
+            f"{name_some(moved)} as {shorten_commit(commit)}, the commit of this run. Nothing was sent; begin a new run"
         )
         raise StalePlan(message, moved)
 

@@ -18,6 +18,7 @@ from reconciler.cli.session import Session
 from reconciler.errors import InputError
 from reconciler.io.temporary import TemporaryFolder
 from reconciler.model import Problem
+from reconciler.text.commits import shorten_commit
 from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
@@ -115,8 +116,9 @@ def _check_head(hub: Hub, merge: _Merge) -> None:
     pull = hub.pull_request
     if pull is None or not pull.is_open or pull.head_sha in (None, merge.head):
         return
-    found = "no pull request" if merge.head is None else f"head {merge.head[:12]}"
-    message = f"the test merge is of {found}, and this check is of head {str(pull.head_sha)[:12]}: it was not planned"
+    found = "no pull request" if merge.head is None else f"head {shorten_commit(merge.head)}"
+    wanted = shorten_commit(str(pull.head_sha))
+    message = f"the test merge is of {found}, and this check is of head {wanted}: it was not planned"
     raise InputError.of("HEAD", message, "run this job again; if a newer head was pushed, its own run answers")
 
 

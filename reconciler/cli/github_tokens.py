@@ -10,6 +10,7 @@ from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import file_option
 from reconciler.cli.output import say, write
+from reconciler.core.workflow.names import FLEET_ENVIRONMENT
 from reconciler.core.workflow.split import (
     MAX_SECRET_BYTES,
     MAX_SECRETS,
@@ -18,7 +19,6 @@ from reconciler.core.workflow.split import (
     find_largest_part,
     fits,
 )
-from reconciler.core.workflow.steps import FLEET_ENVIRONMENT
 from reconciler.errors import InputError
 from reconciler.plug.split_files import SplitSecret
 from reconciler.text.counts import environments, number

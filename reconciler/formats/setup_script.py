@@ -13,9 +13,9 @@ from typing import Any
 
 from reconciler.core.where import find_scheme, is_shared
 from reconciler.core.workflow.labels import Label
-from reconciler.core.workflow.names import ACTIONS_APP, REQUIRED_CHECK, SECRETS_SECRET, TOKENS_SECRET
+from reconciler.core.workflow.names import ACTIONS_APP, FLEET_ENVIRONMENT, REQUIRED_CHECK, SECRETS_SECRET, TOKENS_SECRET
 from reconciler.core.workflow.setup import GitHubEnvironment, GitHubSetup
-from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, TokensFrom
+from reconciler.core.workflow.steps import TokensFrom
 from reconciler.text.escape import for_terminal
 
 LABELS = (

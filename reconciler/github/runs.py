@@ -9,13 +9,13 @@ from itertools import islice
 from typing import Any
 
 from reconciler.core.workflow.endings import RunJob
+from reconciler.core.workflow.names import APPLY_WORKFLOW
 from reconciler.core.workflow.schedule import ACTIVE, COMPLETED, PUSH, ApplyRun
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.posts import AUTHOR
 from reconciler.github.run import dig, find_number
 
-APPLY = "apply.yml"
 ENDED_RUNS = 50  # the last ended runs are enough, because the one that was begun last counts
 _PAGE_ADDRESS = re.compile(r"https?://[!-~]+")  # the characters that would end a link in Markdown are removed below
 
@@ -33,7 +33,7 @@ def list_apply_runs(github: GitHub, branch: str, head: str) -> list[ApplyRun]:
     The states are listed in the order in which a run passes through them, and ended runs last, so a run that changes
     meanwhile is found in its later state. Raises PostFailed.
     """
-    path = f"actions/workflows/{APPLY}/runs"
+    path = f"actions/workflows/{APPLY_WORKFLOW}/runs"
     found: dict[int, ApplyRun] = {}
 
     def ask(most: int | None = None, **params: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from reconciler.core.workflow.names import SECRETS_SECRET, TOKENS_SECRET, number_secret
 from reconciler.core.workflow.split import FileSizes, split_names
 from reconciler.model import Unprinted
 from reconciler.plug.secret import Secret
@@ -25,7 +26,9 @@ class SplitSecret(Unprinted, frozen=True):
 def split_tokens(tokens: Mapping[str, Secret], parts: int) -> list[SplitSecret]:
     """Return the GitHub secrets PLUG_TOKENS_1, PLUG_TOKENS_2 and so on."""
     return [
-        SplitSecret(f"PLUG_TOKENS_{number}", len(names), _join(_value_line(name, tokens[name]) for name in names))
+        SplitSecret(
+            number_secret(TOKENS_SECRET, number), len(names), _join(_value_line(name, tokens[name]) for name in names)
+        )
         for number, names in enumerate(split_names(sorted(tokens), parts), 1)
     ]
 
@@ -35,7 +38,9 @@ def split_secrets(secrets: SecretValues, parts: int) -> list[SplitSecret]:
     general = [_value_line(name, value) for name, value in sorted(secrets.general.items())]
     return [
         SplitSecret(
-            f"PLUG_SECRETS_{number}", len(names), _join([*general, *(_own_line(secrets, name) for name in names)])
+            number_secret(SECRETS_SECRET, number),
+            len(names),
+            _join([*general, *(_own_line(secrets, name) for name in names)]),
         )
         for number, names in enumerate(split_names(sorted(secrets.own), parts), 1)
     ]

@@ -25,6 +25,7 @@ from reconciler.ports import StateStore
 from reconciler.run.apply_request import MakePlan
 from reconciler.run.guards import GuardInput, find_fleet_faults
 from reconciler.run.planning import EVERYTHING
+from reconciler.text.commits import shorten_commit
 
 _BY_HAND = "begin this workflow by hand with the input"
 
@@ -180,7 +181,7 @@ class Beginning(Struct):
             return []
         hint = (
             f"if that is meant: set the label `{label}` on the pull request that made commit "
-            f"{self.request.commit[:12]}, and run this run's failed jobs again; or {_BY_HAND} {name}"
+            f"{shorten_commit(self.request.commit)}, and run this run's failed jobs again; or {_BY_HAND} {name}"
         )
         if lift is not None:
             set_by = lift.setting.set_by

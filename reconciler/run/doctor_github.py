@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.core.workflow.before_merge import find_missing_lines
+from reconciler.core.workflow.names import FLEET_ENVIRONMENT
 from reconciler.core.workflow.readback import (
     UsedAction,
     find_actions,
@@ -28,7 +29,7 @@ from reconciler.core.workflow.readback import (
     make_item,
 )
 from reconciler.core.workflow.setup import GitHubEnvironment, find_state_branch, list_environments
-from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, TokensFrom
+from reconciler.core.workflow.steps import TokensFrom
 from reconciler.errors import NotPermitted, PostFailed
 from reconciler.model import BranchRules, Desired, Item, ItemState
 from reconciler.ports import RepositoryReads

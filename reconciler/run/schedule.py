@@ -11,8 +11,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.core.planner import Planned
+from reconciler.core.workflow.names import APPLY_WORKFLOW, SUCCESS
 from reconciler.core.workflow.schedule import (
-    SUCCESS,
     ApplyRun,
     Begin,
     Runs,
@@ -28,8 +28,6 @@ from reconciler.ports import Issue, Posted, ScheduleHub
 from reconciler.run.github import ask_for_permission
 
 logger = logging.getLogger(__name__)
-
-WORKFLOW = "apply.yml"
 
 
 class KeptIssue(StrEnum):
@@ -105,7 +103,7 @@ def begin_run(hub: ScheduleHub, branch: str, runs: Runs, wanted: Wanted, found: 
         runs = read_runs(hub, wanted.head, runs.now)
         choice = choose_begin(runs, wanted, found.findings)
         if choice is not Begin.NOTHING:
-            hub.dispatch(WORKFLOW, branch, {"reassert": "true"} if choice is Begin.REASSERT else {})
+            hub.dispatch(APPLY_WORKFLOW, branch, {"reassert": "true"} if choice is Begin.REASSERT else {})
     except PostFailed as error:
         done.failures.append(f"no apply was begun: {error}{ask_for_permission(error, 'actions: write')}")
     else:

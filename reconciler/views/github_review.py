@@ -8,6 +8,7 @@ from typing import assert_never
 from reconciler.core.workflow.change import Review, Unposted
 from reconciler.core.workflow.labels import Label
 from reconciler.model import Problem
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.views import markdown
@@ -15,7 +16,7 @@ from reconciler.views.markdown_changes import render_unshown
 from reconciler.views.markdown_parts import MAX_CHARS, fit, names, page
 from reconciler.views.markdown_rules import NAMES_SHOWN, render_rules
 from reconciler.views.unreviewed import explain_combinations
-from reconciler.views.words import COMMIT_LENGTH, leave_out_unchecked
+from reconciler.views.words import leave_out_unchecked
 
 LIST_CHARS = 5_000  # of the problems
 UNSHOWN_SHARE = 8  # at most this part of the text is for the changes that the plan does not show
@@ -207,7 +208,7 @@ def _block(text: str) -> str:
 
 def _footer(review: Review, run_url: str) -> str:
     commits = [("head", review.head), ("base", review.base)]
-    shown = (f"{what} {for_markdown_code(sha[:COMMIT_LENGTH], in_html=True)}" for what, sha in commits if sha)
+    shown = (f"{what} {for_markdown_code(shorten_commit(sha), in_html=True)}" for what, sha in commits if sha)
     return f"<sub>[this run]({run_url}), {', '.join(shown)}</sub>"
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from reconciler.core.masking import show_document
 from reconciler.model import By, Document, EnvironmentResult, HistoryEntry, Outcome, Problem, RunResult
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.text.groups import message_of
@@ -116,7 +117,7 @@ def _document_row(document: Document, now: datetime) -> str:
 
 def _by_cells(by: By) -> tuple[str, str]:
     actor = for_markdown_code(by.actor) if by.actor else ""
-    return actor, for_markdown_code(words.shorten_commit(by.commit)) if by.commit else ""
+    return actor, for_markdown_code(shorten_commit(by.commit)) if by.commit else ""
 
 
 def render_state_show(document: Document, now: datetime) -> str:

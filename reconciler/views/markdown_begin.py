@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reconciler.core.workflow.steps import Job, Steps
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import counted, environments, name_some
 from reconciler.text.escape import for_markdown, for_markdown_code
-from reconciler.views.words import COMMIT_LENGTH
 
 MAX_JOBS_NAMED = 20  # of one step
 
@@ -15,7 +15,7 @@ MAX_JOBS_NAMED = 20  # of one step
 def render_begin(names: Sequence[str], steps: Steps, commit: str, lifted: Iterable[str]) -> str:
     """Return the steps with their jobs. `lifted` has a sentence for each guard that a label lifts."""
     used = [(number, jobs) for number, jobs in enumerate(steps, 1) if jobs]
-    head = f"commit {for_markdown_code(commit[:COMMIT_LENGTH])}"
+    head = f"commit {for_markdown_code(shorten_commit(commit))}"
     if not used:
         return f"## Apply: nothing to do\n\nThe state holds what {head} wants.\n"
     lines = [f"## Apply: {environments(len(names))} in {counted(len(used), 'step')}", "", f"From {head}.", ""]

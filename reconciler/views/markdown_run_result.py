@@ -9,12 +9,12 @@ from typing import assert_never
 from msgspec import Struct
 
 from reconciler.core.workflow.endings import Ending, EndReport
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import environments
 from reconciler.text.escape import for_markdown, for_markdown_block, for_markdown_code
 from reconciler.text.groups import SHOWN_ONE_BY_ONE, generalize_text, join_instants
 from reconciler.text.instants import instant
 from reconciler.views.markdown_parts import MAX_CHARS, names, next_steps, page, row, table
-from reconciler.views.words import COMMIT_LENGTH, shorten_commit
 
 REFUSAL_CHARS = 30_000  # of the message of the first job, as it is shown; a character may be escaped as several
 FOOTER_CHARS = 500  # room for the line that names the run, and for the lines that a comment begins with
@@ -77,7 +77,7 @@ def _render(reports: Sequence[EndReport], run: RunText, lead: list[str]) -> str:
     tail = next_steps(_list_next(reports))
     tail += [f"Warning: {for_markdown(note)}" for note in run.notes]
     tail.append(
-        f"<sub>[this run]({run.url}), commit {for_markdown_code(run.commit[:COMMIT_LENGTH], in_html=True)}</sub>"
+        f"<sub>[this run]({run.url}), commit {for_markdown_code(shorten_commit(run.commit), in_html=True)}</sub>"
     )
     rows = [(_row(group), len(group)) for group in _group(reports)]
     header = ("environment", "result", "why, or by whom")

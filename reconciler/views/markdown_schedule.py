@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from reconciler.core.workflow.schedule import PATIENCE, WAITING, ApplyRun, Begin
 from reconciler.ports import Issue
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import environments, name_some
 from reconciler.text.escape import for_markdown, for_markdown_code
 from reconciler.text.instants import instant
-from reconciler.views.words import COMMIT_LENGTH
 
 MAX_TITLE = 250  # characters of an issue's title; GitHub takes 256
 _HOURS = int(PATIENCE.total_seconds() // 3600)
@@ -55,7 +55,7 @@ def make_waiting_issue(late: ApplyRun | None, run_url: str) -> Issue:
         return Issue("", "", closing)
     state = "waits for a reviewer" if late.status == WAITING else f"has not ended (`{late.status}`)"
     text = (
-        f"The apply {_link(late)} of commit {for_markdown_code(late.head_sha[:COMMIT_LENGTH])}, begun at "
+        f"The apply {_link(late)} of commit {for_markdown_code(shorten_commit(late.head_sha))}, begun at "
         f"{instant(late.begun_at)}, {state}.\n\n"
         "Apply runs are serial, so it blocks all later runs, and what was merged since is not applied. The drift "
         "report no longer waits for this run, so it lists what is not applied.\n\n"
@@ -70,7 +70,7 @@ def make_waiting_issue(late: ApplyRun | None, run_url: str) -> Issue:
 def make_failed_issue(last: ApplyRun) -> Issue:
     """Return the issue about a failed apply run, with the text that closes it once an apply succeeds."""
     link = _link(last)
-    commit = for_markdown_code(last.head_sha[:COMMIT_LENGTH])
+    commit = for_markdown_code(shorten_commit(last.head_sha))
     text = (
         f"The apply {link}, begun for commit {commit} at {instant(last.begun_at)}, ended as "
         f"{for_markdown(last.conclusion or 'unknown')}. Its summary says which environments were not applied, and why."

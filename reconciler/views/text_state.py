@@ -7,6 +7,7 @@ from datetime import datetime
 
 from reconciler.core.masking import show_document
 from reconciler.model import Applied, By, Document, HistoryEntry, Intent, LastTry
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import counted, environments
 from reconciler.text.escape import for_terminal
 from reconciler.text.instants import age, instant
@@ -68,7 +69,7 @@ def _actor(by: By) -> str:
 
 
 def _commit(by: By) -> str:
-    return for_terminal(words.shorten_commit(by.commit)) if by.commit else "-"
+    return for_terminal(shorten_commit(by.commit)) if by.commit else "-"
 
 
 def _by_line(by: By) -> str:

@@ -8,8 +8,8 @@ from typing import assert_never
 
 from reconciler.core.workflow.strict import Unreviewed, UnreviewedCause
 from reconciler.model import Problem
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import counted, name_some
-from reconciler.views.words import COMMIT_LENGTH
 
 KEY = "PLUG_STRICT"
 MAX_NAMES = 100  # of one commit and cause; a sentence with ten thousand names can't be read
@@ -24,7 +24,7 @@ def explain_unreviewed(found: Iterable[Unreviewed], fleet_digest: str | None = N
     for one in found:
         groups[one.cause, one.commit].append(one.environment)
     return tuple(
-        Problem.of(KEY, _explain(cause, commit[:COMMIT_LENGTH], sorted(names)), _advise(fleet_digest))
+        Problem.of(KEY, _explain(cause, shorten_commit(commit), sorted(names)), _advise(fleet_digest))
         for (cause, commit), names in groups.items()
     )
 
@@ -48,7 +48,7 @@ def explain_altered(names: Iterable[str], commit: str) -> Problem:
     """Return the problem of a checkout whose files want something else than their commit."""
     message = (
         f"{name_some(sorted(names), MAX_NAMES)}: the checked-out files want something else than commit "
-        f"{commit[:COMMIT_LENGTH]}, and only the commit was reviewed"
+        f"{shorten_commit(commit)}, and only the commit was reviewed"
     )
     hint = "remove what makes git write other bytes, such as working-tree-encoding in .gitattributes, or links"
     return Problem.of(KEY, message, hint)

@@ -45,7 +45,6 @@ ORPHANS_RETIRE = (
     "it at a host that drops everything, apply, forget"
 )
 NAMES_SHOWN = 50  # of a group or list; the others are counted
-COMMIT_LENGTH = 12  # of the forty digits of a commit; enough to be unique in any repository
 EVERY_NAME = 1_000_000
 NAMES_OF_A_HOST = (EVERY_NAME, 500, NAMES_SHOWN, 10, 1, 0)  # the most names; the first with which everything fits
 MASKED = "…"  # replaces a part of a URL that is not shown
@@ -504,11 +503,6 @@ def standing(document: Document, now: datetime) -> str:
     if document.applied is not None and document.applied.adopted:
         parts.append("adopted")
     return ", ".join(parts) or "settled"
-
-
-def shorten_commit(commit: str) -> str:
-    """Return the first digits. A final `+`, which means that a file differed from the commit, is kept."""
-    return commit[:COMMIT_LENGTH] + ("+" if commit.endswith("+") and len(commit) > COMMIT_LENGTH else "")
 
 
 def find_moves(document: Document) -> list[dict[str, str]]:

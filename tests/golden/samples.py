@@ -14,9 +14,10 @@ from reconciler.core.workflow.before_merge import Advice
 from reconciler.core.workflow.change import Loosening, MergeChange, Review, SettingChange
 from reconciler.core.workflow.endings import Ending, EndReport, RunJob
 from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.names import FLEET_ENVIRONMENT
 from reconciler.core.workflow.parts import EnvironmentChange, PartChange, PinChange
 from reconciler.core.workflow.schedule import ApplyRun, Begin
-from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, Job, Steps
+from reconciler.core.workflow.steps import Job, Steps
 from reconciler.model import (
     EVENTS,
     Action,

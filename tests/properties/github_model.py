@@ -22,9 +22,10 @@ from reconciler.core.workflow.endings import EndedRun, RunJob
 from reconciler.core.workflow.inputs import RunInputs
 from reconciler.core.workflow.labels import Label, LabelSetting
 from reconciler.core.workflow.markers import Marker, may_replace
+from reconciler.core.workflow.names import FLEET_ENVIRONMENT
 from reconciler.core.workflow.rerun import RunAttempt, find_superseded
 from reconciler.core.workflow.schedule import ApplyRun, Begin, Runs, Wanted, choose_begin
-from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, Job, JobLayout
+from reconciler.core.workflow.steps import Job, JobLayout
 from reconciler.core.workflow.strict import LastChange
 from reconciler.errors import InputError, PostFailed, StalePlan, StateError
 from reconciler.model import By, Desired, Document, Problem

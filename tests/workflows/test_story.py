@@ -12,7 +12,7 @@ import yaml
 from msgspec.structs import replace
 
 from reconciler.core.shard import find_shard
-from reconciler.core.workflow.steps import FLEET_ENVIRONMENT
+from reconciler.core.workflow.names import FLEET_ENVIRONMENT
 from reconciler.model import Event
 from tests.acceptance.conftest import canary
 from tests.contract.remotes import git

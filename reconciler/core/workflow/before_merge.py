@@ -1,4 +1,4 @@
-"""What a merge needs outside of its own files: lines of the workflows, GitHub Environments, and names in the state."""
+"""The needs of a merge outside of its files: lines of the workflows, GitHub Environments, and names in the state."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.model import Desired
 from reconciler.text.counts import name_some
 
-APPLY, DRIFT = "apply-wave.yml", "drift.yml"
-HANDING = (APPLY, DRIFT)  # the workflows with a line for each secret of the manifests
+_APPLY_WAVE, _DRIFT = "apply-wave.yml", "drift.yml"
+_HANDING = (_APPLY_WAVE, _DRIFT)  # the workflows with a line for each secret of the manifests
 OPTIONS_SHOWN = 5  # with more new environments, the script is made for all
 _COMMENT = re.compile(r"(?:^|[ \t])#[^\n]*", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
@@ -42,7 +42,7 @@ class MissingLine(Struct, frozen=True):
 
     @property
     def stops_apply(self) -> bool:
-        return APPLY in self.workflows
+        return _APPLY_WAVE in self.workflows
 
 
 def find_missing_lines(
@@ -54,7 +54,9 @@ def find_missing_lines(
     """
     if layout.tokens_from is TokensFrom.SECRET:
         return []
-    words = {name: frozenset(_WORD.findall(_COMMENT.sub("", workflows[name]))) for name in HANDING if name in workflows}
+    words = {
+        name: frozenset(_WORD.findall(_COMMENT.sub("", workflows[name]))) for name in _HANDING if name in workflows
+    }
     users: dict[str, list[Desired]] = {}
     for one in desired:
         for secret in one.secrets:
@@ -62,8 +64,8 @@ def find_missing_lines(
     found = []
     for secret, using in sorted(users.items()):
         observed = any(one.account_id is not None for one in using)
-        needing = words.keys() if observed else words.keys() - {DRIFT}
-        lacking = tuple(name for name in HANDING if name in needing and not words[name] & {secret, _SECRETS_FILE})
+        needing = words.keys() if observed else words.keys() - {_DRIFT}
+        lacking = tuple(name for name in _HANDING if name in needing and not words[name] & {secret, _SECRETS_FILE})
         if lacking:
             found.append(MissingLine(secret, lacking, tuple(sorted(one.environment for one in using))))
     return found
@@ -104,7 +106,7 @@ def find_advice(
 
 
 def _find_renames(new: Collection[str], removed: Collection[str]) -> list[Advice]:
-    """Return how a renamed environment keeps its state. A rename can't be told from a removal and a new environment."""
+    """Return how a renamed environment keeps its state. Manifests show a rename as a removal and a new environment."""
     if not new or not removed:
         return []
     one_each = len(new) == len(removed) == 1

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from reconciler.core.accounts import find_pin_contradiction
 from reconciler.core.shard import find_shard, parse_shard
+from reconciler.core.workflow.names import SUCCESS
 from reconciler.core.workflow.steps import FLEET, is_of_run
 from reconciler.model import DONE_OUTCOMES, By, Desired, Document, Head, Intent, LastTry, Outcome, Shard
 from reconciler.text.instants import instant
@@ -25,7 +26,6 @@ from reconciler.text.lock import describe_lock
 BEGIN_JOB = "Begin"  # the name of the run's first job
 _STEP_JOB = re.compile(r"Step [1-9] / (?P<name>.+)", re.DOTALL)
 _SHARD_JOB = re.compile(r"Wave-[0-9]+-shard-(?P<number>[0-9]+)-of-(?P<of>[0-9]+)")
-SUCCESS = "success"
 
 
 class Ending(StrEnum):
@@ -131,10 +131,10 @@ def report_run(run: EndedRun, desired: Mapping[str, Desired], state: StateView) 
     manifests want them.
     """
     planned = _find_touched(run, desired, state) if run.planned is None else dict.fromkeys(run.planned)
-    return sort_reports(report_environment(name, run, desired.get(name), state) for name in planned)
+    return _sort_reports(report_environment(name, run, desired.get(name), state) for name in planned)
 
 
-def sort_reports(reports: Iterable[EndReport]) -> list[EndReport]:
+def _sort_reports(reports: Iterable[EndReport]) -> list[EndReport]:
     """Return the reports sorted by ending, those that need work first, then by name."""
     order = {ending: index for index, ending in enumerate(Ending)}
     return sorted(reports, key=lambda one: (order[one.ending], one.environment))
@@ -172,11 +172,8 @@ def report_environment(name: str, run: EndedRun, desired: Desired | None, state:
         return _report_intent(name, document.intent, document.last, run, state.now)
     if desired is None:
         return EndReport(name, Ending.UNKNOWN, "no manifest of this commit that can be read defines it")
-    tried = (
-        document.last
-        if document is not None and document.last and is_of_run(document.last.by.run, run.run_id)
-        else None
-    )
+    last = None if document is None else document.last
+    tried = last if last is not None and is_of_run(last.by.run, run.run_id) else None
     failed = tried if tried is not None and tried.outcome not in DONE_OUTCOMES else None
     if document is not None and document.applied is not None and is_as_wanted(desired, document):
         applied = document.applied
@@ -221,7 +218,7 @@ def _describe_try(last: LastTry) -> str:
 
 
 def _describe_answer(last: LastTry) -> str:
-    """Return the same about a PUT in doubt, without the outcome, which the sentence before has."""
+    """Return the last try of a PUT in doubt without its outcome, which the sentence before it has."""
     if last.outcome is not Outcome.UNCERTAIN or not last.message:
         return _describe_try(last)
     return f"status {last.status}: {last.message}" if _hides_status(last) else last.message
@@ -326,7 +323,7 @@ def report_pull_request(
     wishes: Iterable[Wish], run: EndedRun, desired: Mapping[str, Desired], state: StateView
 ) -> list[EndReport]:
     """Return the report of each environment that a pull request changed, sorted by ending and name."""
-    return sort_reports(_report_wish(wish, run, desired, state) for wish in wishes)
+    return _sort_reports(_report_wish(wish, run, desired, state) for wish in wishes)
 
 
 def _report_wish(wish: Wish, run: EndedRun, desired: Mapping[str, Desired], state: StateView) -> EndReport:

@@ -96,7 +96,7 @@ def _compare(before: Desired | None, after: Desired, planned: EnvironmentPlan | 
 
 def _list_shown(planned: EnvironmentPlan | None) -> frozenset[str]:
     """Return the parts that the plan of an environment shows: what an apply would change."""
-    if planned is None or planned.action not in (Action.CREATE, Action.UPDATE):
+    if planned is None or not planned.action.changes:
         return frozenset()
     shown = [change.event.value for change in planned.changes]
     return frozenset([*shown, *(moved.part.value for moved in planned.destination_changes)])

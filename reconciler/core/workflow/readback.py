@@ -12,15 +12,18 @@ from reconciler.core.where import is_shared
 from reconciler.core.workflow.before_merge import MissingLine, describe_missing_line
 from reconciler.core.workflow.names import (
     ACTIONS_APP,
+    APPLY_WORKFLOW,
     DRIFT_ENVIRONMENT,
+    FLEET_ENVIRONMENT,
     REQUIRED_CHECK,
     TOKEN_SECRET,
 )
 from reconciler.core.workflow.runner_state import ELSEWHERE, is_relative
 from reconciler.core.workflow.setup import GitHubEnvironment
-from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom, parse_layout
+from reconciler.core.workflow.steps import JobLayout, TokensFrom, parse_layout
 from reconciler.errors import InputError
 from reconciler.model import Area, BranchRules, Item, ItemState, ShownEnvironment
+from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import counted, name_some
 
 OLD_PIN_DAYS = 365
@@ -30,10 +33,11 @@ _SWITCHES = ("PLUG_APPLY", "PLUG_STRICT", "PLUG_CHECK", "PLUG_OBSERVE", "PLUG_SE
 _COUNT = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BRANCHES = re.compile(r"^[ \t]+branches:[ \t]*\[(?P<names>[^\]\n]*)\]", re.MULTILINE)
-LISTENING = ("plan.yml", "apply.yml")  # the workflows that start for the default branch
+_LISTENING = ("plan.yml", APPLY_WORKFLOW)  # the workflows that start for the default branch
 
 
 def make_item(name: str, state: ItemState, message: str, hint: str = "") -> Item:
+    """Return an item about GitHub."""
     return Item(Area.GITHUB, name, state, message, hint)
 
 
@@ -44,13 +48,13 @@ def judge_environment(name: str, found: ShownEnvironment | None, branch: str, re
     """Judge whether a GitHub Environment exists, and only the default branch may use it."""
     label = f"environment {name}"
     narrowed = "" if name in (FLEET_ENVIRONMENT, DRIFT_ENVIRONMENT) else f" -e {name}"
-    prints = f"reconciler github setup{narrowed} prints the calls"
+    setup = f"reconciler github setup{narrowed} prints the calls"
     if found is None:
         message = "GitHub would create it at the first run, open to every branch and without reviewers"
-        return make_item(label, ItemState.MISSING, message, prints)
+        return make_item(label, ItemState.MISSING, message, setup)
     path = f"repos/{repository}/environments/{found.name}"
     if found.branches is None:
-        return make_item(label, ItemState.WRONG, "every branch may use its secrets", prints)
+        return make_item(label, ItemState.WRONG, "every branch may use its secrets", setup)
     if found.any_protected:
         hint = f"in its settings, allow the branch {branch} alone (Settings, Environments, {found.name})"
         return make_item(label, ItemState.WRONG, "every protected branch may use its secrets", hint)
@@ -165,9 +169,9 @@ def judge_default_branch(rules: BranchRules, branch: str, *, code_owners: bool =
     for name in former:
         message = f"nothing reports it any more, so every pull request waits: the check is {REQUIRED_CHECK}"
         yield make_item(f"required check {name}", ItemState.WRONG, message, "remove it from the rule (Settings, Rules)")
-    alone = _find_single_handed(rules)
-    if alone:
-        yield make_item(f"rule of {branch}", ItemState.MISSING, alone, hint)
+    way = _find_way_alone(rules)
+    if way:
+        yield make_item(f"rule of {branch}", ItemState.MISSING, way, hint)
     else:
         yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests that another user approved change it")
     if code_owners and not rules.code_owners:
@@ -178,7 +182,7 @@ def judge_default_branch(rules: BranchRules, branch: str, *, code_owners: bool =
         yield make_item(f"code owners of {branch}", ItemState.OK, "one of them must approve")
 
 
-def _find_single_handed(rules: BranchRules) -> str:
+def _find_way_alone(rules: BranchRules) -> str:
     """Return how one user can change the default branch alone; empty if no way is known."""
     if "pull_request" not in rules.kinds:
         return "it can be pushed to without a pull request"
@@ -216,7 +220,7 @@ def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:
 
 def judge_branches(workflows: Mapping[str, str], branch: str) -> Iterator[Item]:
     """Judge the branch that our workflows start for. With another one, no merge is planned and none is applied."""
-    listed = {name: find_listed_branches(workflows[name]) for name in LISTENING if name in workflows}
+    listed = {name: _find_listed_branches(workflows[name]) for name in _LISTENING if name in workflows}
     wrong = {name: branches for name, branches in listed.items() if branches and branch not in branches}
     if not wrong:
         return
@@ -227,7 +231,7 @@ def judge_branches(workflows: Mapping[str, str], branch: str) -> Iterator[Item]:
     yield make_item("branch of the workflows", ItemState.WRONG, message, hint)
 
 
-def find_listed_branches(workflow: str) -> frozenset[str]:
+def _find_listed_branches(workflow: str) -> frozenset[str]:
     """Return the branches that a workflow names in a line `branches: [...]`; empty without one, and for a pattern."""
     lists = [match["names"] for match in _BRANCHES.finditer(workflow)]
     names = frozenset(name.strip().strip("'\"") for listed in lists for name in listed.split(","))
@@ -278,7 +282,7 @@ def judge_action(action: UsedAction, made_at: datetime | None, now: datetime, cu
         message = f"{action.ref} can be moved: then other code runs without any change here"
         return make_item(label, ItemState.WRONG, message, "pin its commit; Dependabot keeps it current")
     if made_at is None:
-        message = f"{action.repository} has no commit {action.ref[:7]}, or this token can't see it"
+        message = f"{action.repository} has no commit {shorten_commit(action.ref)}, or this token can't see it"
         return make_item(label, ItemState.UNKNOWN, message)
     days = (now - made_at).days
     age = f"pinned to a commit that is {counted(max(days, 0), 'day')} old"

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from reconciler.core.workflow.steps import is_of_run
 from reconciler.model import By, Document, Outcome, Problem
+from reconciler.text.commits import shorten_commit
 
 UNAPPLIED = frozenset({Outcome.REJECTED, Outcome.FAILED, Outcome.UNCERTAIN})
 
@@ -35,8 +36,8 @@ class RunAttempt(Struct, frozen=True):
 def find_first_commit(documents: Iterable[Document], attempt: RunAttempt, event_sha: str) -> str:
     """Return the commit that the first attempt of the run found.
 
-    It is read from the documents that the run wrote. If there are none, the event's commit is used; if the first
-    attempt found another commit, the run is then refused without need.
+    It is read from the documents that the run wrote. If there are none, the event's commit is returned. If the first
+    attempt found another commit, the run is then refused although it need not be.
     """
     found = {
         number: by.commit.removesuffix("+")
@@ -66,19 +67,20 @@ def find_stale_inputs(inputs: Iterable[str], first_commit: str, head: str) -> li
     """Refuse inputs, by name, if they were given for another commit than the branch's present one."""
     if head == first_commit:
         return []
+    given_for, now = shorten_commit(first_commit), shorten_commit(head)
     message = (
-        f"was given for commit {first_commit[:12]}, and the branch is at {head[:12]} now: a run that is started again "
-        "has the inputs of its first attempt"
+        f"was given for commit {given_for}, and the branch is at {now} now: a run that is started again has the inputs "
+        "of its first attempt"
     )
     return [Problem.of(name, message, "start a new run by hand, with inputs for the present commit") for name in inputs]
 
 
-def find_superseded(is_wanted: Mapping[str, bool | None]) -> list[str]:
-    """Return the environments of which the branch's head wants something else than this run's commit.
+def find_superseded(wants_same: Mapping[str, bool | None]) -> list[str]:
+    """Return the environments for which the branch's head is not known to want the same as this run's commit.
 
-    `is_wanted` says for each environment whether both want the same. None (not known) counts as something else.
+    `wants_same` says for each environment whether both want the same; None if it is not known.
     """
-    return sorted(name for name, is_same in is_wanted.items() if not is_same)
+    return sorted(name for name, is_same in wants_same.items() if not is_same)
 
 
 def count_unapplied(documents: Iterable[Document], attempt: RunAttempt) -> int:

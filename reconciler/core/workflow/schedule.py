@@ -22,7 +22,6 @@ ACTIVE = ("requested", "queued", "pending", "waiting", "in_progress")
 WAITING = "waiting"  # for a reviewer
 COMPLETED = "completed"
 PUSH = "push"
-SUCCESS = "success"
 UNDECIDED = frozenset({"cancelled", "skipped", "stale", "neutral"})
 """Conclusions of a run that decided nothing: it was superseded, a person ended it, or it had nothing to do."""
 

@@ -9,12 +9,14 @@ from msgspec import Struct
 from reconciler.core.where import find_scheme
 from reconciler.core.workflow.names import (
     DRIFT_ENVIRONMENT,
+    FLEET_ENVIRONMENT,
     PARTNER_SECRET,
     SECRETS_SECRET,
     TOKEN_SECRET,
     TOKENS_SECRET,
+    number_secret,
 )
-from reconciler.core.workflow.steps import FLEET_ENVIRONMENT, JobLayout, TokensFrom
+from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.model import Desired
 
 OWNERS_PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # in the order in which GitHub looks
@@ -62,7 +64,8 @@ def list_environments(desired: Iterable[Desired], layout: JobLayout) -> list[Git
 
 
 def _number(name: str, shards: int) -> tuple[str, ...]:
-    return tuple(f"{name}_{number}" for number in range(1, shards + 1)) or (name,)
+    """Return the names of the parts of a secret; without shards the secret is whole."""
+    return tuple(number_secret(name, number) for number in range(1, shards + 1)) or (name,)
 
 
 def find_state_branch(state: str) -> str | None:

@@ -10,18 +10,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
-from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec import Struct, ValidationError, convert
+from msgspec.structs import asdict, replace
 
 from reconciler.core.digest import plan_digest
 from reconciler.core.shard import find_shard, holds, parse_shard
+from reconciler.core.workflow.names import FLEET_ENVIRONMENT, SECRETS_SECRET, TOKENS_SECRET, number_secret
 from reconciler.errors import InputError
 from reconciler.model import Action, Desired, EnvironmentPlan, Head, Problem, Shard
 
 STEPS = 8
 MAX_JOBS = 256  # GitHub's limit for a matrix
 MAX_PLANNED_CHARS = 120_000  # of all names, which the last job gets in a variable: Linux allows 128 KiB
-FLEET_ENVIRONMENT = "plug-fleet"  # the GitHub Environment of the jobs for several environments
 FLEET = "Fleet"  # names of environments have no capital letters, so no job of an environment has this name
 
 
@@ -97,8 +97,7 @@ def make_steps(planned: Iterable[EnvironmentPlan], layout: JobLayout) -> Steps:
     """Return the jobs for the environments that would be PUT, in the order of `planned` within a wave."""
     putting = [one for one in planned if one.action.puts]
     if layout.tokens_from is TokensFrom.SECRET and not layout.shards:
-        fleet = _make_part(FLEET, putting, None) if putting else ()
-        return _place_in_steps([fleet])
+        return _place_in_steps([(_make_fleet_job(putting),)] if putting else [])
     waves: dict[int, list[EnvironmentPlan]] = {}
     for one in putting:
         waves.setdefault(one.wave, []).append(one)
@@ -106,6 +105,7 @@ def make_steps(planned: Iterable[EnvironmentPlan], layout: JobLayout) -> Steps:
 
 
 def _make_jobs(members: Sequence[EnvironmentPlan], layout: JobLayout) -> Iterable[Job]:
+    """Yield the jobs of one wave: one for each environment, or for each shard."""
     wave = members[0].wave
     if layout.tokens_from is TokensFrom.ENVIRONMENTS:
         for one in members:
@@ -115,30 +115,29 @@ def _make_jobs(members: Sequence[EnvironmentPlan], layout: JobLayout) -> Iterabl
     for one in members:
         shards.setdefault(find_shard(one.environment, layout.shards).number, []).append(one)
     for number, part in sorted(shards.items()):
-        shard = Shard(number, layout.shards)
-        yield from _make_part(name_shard_job(wave, shard), part, wave, shard)
+        yield _make_shard_job(wave, Shard(number, layout.shards), part)
 
 
-def _make_part(
-    name: str, part: Sequence[EnvironmentPlan], wave: int | None, shard: Shard | None = None
-) -> tuple[Job, ...]:
-    ending = "" if shard is None else f"_{shard.number}"
-    job = Job(
-        name,
+def _make_fleet_job(putting: Sequence[EnvironmentPlan]) -> Job:
+    return Job(FLEET, FLEET_ENVIRONMENT, None, plan_digest(putting), TOKENS_SECRET, SECRETS_SECRET)
+
+
+def _make_shard_job(wave: int, shard: Shard, part: Sequence[EnvironmentPlan]) -> Job:
+    return Job(
+        name_shard_job(wave, shard),
         FLEET_ENVIRONMENT,
         wave,
         plan_digest(part),
-        tokens=f"PLUG_TOKENS{ending}",
-        secrets=f"PLUG_SECRETS{ending}",
-        shard="" if shard is None else str(shard),
+        tokens=number_secret(TOKENS_SECRET, shard.number),
+        secrets=number_secret(SECRETS_SECRET, shard.number),
+        shard=str(shard),
     )
-    return (job,)
 
 
 def _place_in_steps(waves: Sequence[tuple[Job, ...]]) -> Steps:
     """Return the steps: a wave in each, and all further waves in the last one."""
     steps = [*waves[: STEPS - 1]]
-    last = [Job(**{**asdict(job), "waits": True}) for wave in waves[STEPS - 1 :] for job in wave]
+    last = [replace(job, waits=True) for wave in waves[STEPS - 1 :] for job in wave]
     steps += [()] * (STEPS - 1 - len(steps))
     return (*steps, tuple(last))
 
@@ -210,6 +209,8 @@ def is_of_run(run: str | None, run_id: str) -> bool:
 
 # --- the matrix --------------------------------------------------------------------------------------
 
+_NOT_A_JOB = "is not a job of the first job's output"
+
 
 def encode_jobs(jobs: Iterable[Job]) -> list[Mapping[str, object]]:
     """Return the jobs as values of JSON: GitHub's `matrix.include`."""
@@ -217,13 +218,10 @@ def encode_jobs(jobs: Iterable[Job]) -> list[Mapping[str, object]]:
 
 
 def decode_job(value: object) -> Job:
-    """Return the job of one entry of the matrix. Raises ValueError for anything else."""
+    """Return the job of one entry of the matrix, which has every field. Raises ValueError for anything else."""
     if not isinstance(value, dict) or value.keys() != set(Job.__struct_fields__):
-        raise ValueError("is not a job of the first job's output")
-    wave, waits = value["wave"], value["waits"]
-    texts = (one for name, one in value.items() if name not in ("wave", "waits"))
-    if not all(isinstance(text, str) for text in texts) or not isinstance(waits, bool):
-        raise ValueError("is not a job of the first job's output")
-    if wave is not None and (not isinstance(wave, int) or isinstance(wave, bool)):
-        raise ValueError("is not a job of the first job's output")
-    return Job(**value)
+        raise ValueError(_NOT_A_JOB)
+    try:
+        return convert(value, Job)
+    except ValidationError as error:
+        raise ValueError(_NOT_A_JOB) from error

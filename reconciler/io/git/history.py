@@ -20,6 +20,7 @@ from typing import NamedTuple
 from reconciler.io.git.checkout import ORIGIN, Checkout
 from reconciler.io.git.command import COMMIT, GitError, GitFailed
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
+from reconciler.text.commits import shorten_commit
 
 MAX_LINE = 200  # commits of a first-parent line that are read
 LINK, SUBMODULE = "120000", "160000"  # modes of a tree's entries
@@ -143,7 +144,8 @@ class GitHistory:
                 self._fetch_one(commit, (refs or {}).get(commit))
         lacking = self._find_missing(missing)
         if lacking:
-            raise MissingObject(f"the commit {lacking[0][:12]} is neither in the checkout nor at the remote {ORIGIN}")
+            name = shorten_commit(lacking[0])
+            raise MissingObject(f"the commit {name} is neither in the checkout nor at the remote {ORIGIN}")
 
     def _fetch_one(self, commit: str, ref: str | None) -> None:
         try:
@@ -156,7 +158,8 @@ class GitHistory:
     def _fetch(self, wanted: Sequence[str], *, depth: int) -> None:
         if not self._fetched.has_remote:
             raise MissingObject(
-                f"the commit {wanted[0][:12]} is not in the checkout, which has no remote {ORIGIN} to fetch it from"
+                f"the commit {shorten_commit(wanted[0])} is not in the checkout, which has no remote {ORIGIN} to fetch "
+                "it from"
             )
         options = ("--quiet", "--no-tags", "--no-recurse-submodules", f"--depth={depth}")
         self._fetched.run("fetch", *options, REMOTE, *wanted)
@@ -211,7 +214,7 @@ class GitHistory:
             end = data.index(b"\n", at)
             facts = data[at:end].decode().split(" ")
             if len(facts) != 3:
-                raise MissingObject(f"the object {name[:12]} is neither in the checkout nor was it fetched")
+                raise MissingObject(f"the object {shorten_commit(name)} is neither in the checkout nor was it fetched")
             size = int(facts[2])
             found[name] = data[end + 1 : end + 1 + size]
             at = end + 2 + size

@@ -14,10 +14,10 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.model import EVENTS, By, Event, HistoryEntry
+from reconciler.text.commits import shorten_commit
 from reconciler.text.escape import for_page
 from reconciler.views.report import render_report
 from reconciler.views.report.data import find_addresses
-from reconciler.views.words import shorten_commit
 from tests.golden import report_samples
 
 NAMES = list(report_samples.reports())

@@ -1,4 +1,4 @@
-"""What a merge needs outside of its own files."""
+"""The needs of a merge outside of its own files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_new_environment_needs_its_github_environment() -> None:
 
 
 def test_a_possible_rename_names_the_command_that_keeps_the_state() -> None:
-    """It can't be told from a removal and a new environment."""
+    """It looks like a removal and a new environment."""
     a, b, c = (make_desired(name) for name in "abc")
     (advice,) = find_advice([a], [b], [], SECRET)
     assert str(advice) == "If a is b now, keep its state, on this branch: `reconciler state rename a b`"

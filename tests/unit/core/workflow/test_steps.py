@@ -14,9 +14,9 @@ from reconciler.core.digest import plan_digest
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.core.record import adopt
 from reconciler.core.shard import parse_shard
+from reconciler.core.workflow.names import FLEET_ENVIRONMENT
 from reconciler.core.workflow.steps import (
     FLEET,
-    FLEET_ENVIRONMENT,
     MAX_JOBS,
     STEPS,
     EarlierWave,
