@@ -182,15 +182,13 @@ def _advise(holder: Holder, question: _Question) -> str:
         f"{wait}give each environment its own company's token (on GitHub as a secret of the environment, not of the "
         "repository)"
     )
-    return (
-        hint
-        if wait
-        else f"{hint}; if the company really moved: `{question.fleet.way.describe(environment, accept=True)}`"
-    )
+    if wait:
+        return hint
+    return f"{hint}; if the company really moved: `{question.fleet.way.describe(environment, accept=True)}`"
 
 
 def _has_memory(question: _Question) -> bool:
-    """Return whether the environment has an applied record, or an intent that is not a live one of this run."""
+    """Return whether the environment has an applied record, or an intent whose PUT may have changed Plug."""
     head = question.book.find(question.environment)
     if head is None:
         return False

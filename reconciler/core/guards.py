@@ -19,21 +19,26 @@ from reconciler.text.counts import name_some
 from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
-_TRIAL_STATE = "--state .reconciler/sandbox"
 DEFAULT_FLOOR = 10  # with fewer applied environments there is no default guard
+_TRIAL_STATE = "--state .reconciler/sandbox"
 
 
 class MaxChanged(Struct, frozen=True):
-    """The most updates that one run may make: a count, or a percentage of the applied environments."""
+    """The most updates that one run may make: a count, or a percentage of the applied environments.
+
+    A percentage has at most three decimals.
+    """
 
     amount: float
     percent: bool
 
     def allowed(self, applied: int) -> int:
-        return int(applied * self.amount / 100) if self.percent else int(self.amount)
+        """Return the number of updates that may be made; a percentage is rounded down."""
+        # in whole thousandths, because 375 * 18.4 is a little less than 6,900 in binary fractions
+        return applied * round(self.amount * 1000) // 100_000 if self.percent else int(self.amount)
 
     def __str__(self) -> str:
-        return f"{self.amount:g}%" if self.percent else f"{self.amount:g}"
+        return f"{self.amount:g}%" if self.percent else str(int(self.amount))
 
 
 def parse_max_changed(text: str) -> MaxChanged:
@@ -152,7 +157,7 @@ def find_new_state(planned: Planned, first: FirstApply) -> list[Problem]:
 
 
 def find_trials(planned: Planned) -> list[Problem]:
-    """Refuse to send to a sandbox with a state that a team shares and that has what Plug confirmed.
+    """Refuse to send to a sandbox if a team shares the state, and the state has records that Plug confirmed.
 
     Otherwise a trial in a team's repository would make the state wrong about what Plug holds.
     """

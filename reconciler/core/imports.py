@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import TypeAlias
 
 from msgspec import Struct, field
@@ -21,7 +22,7 @@ from msgspec.structs import replace
 
 from reconciler.core.fill import TemplateFault, double_braces, parse_template, secret_names, split_secrets
 from reconciler.core.masking import mask_url
-from reconciler.core.partner_account import FIELDS, NEVER_SHOWN, NOT_SHOWN, Account
+from reconciler.core.partner_account import Account
 from reconciler.core.slips import FOREIGN_SECRET, find_foreign_secret
 from reconciler.core.spelling import MIN_SEARCHED, undo_percent
 from reconciler.core.urls import find_url_fault
@@ -90,18 +91,18 @@ class Drafts(Unprinted, frozen=True):
 
 
 class SecretRules(Unprinted, frozen=True):
-    """The rules for naming secrets. `prefix` begins each name. `is_plain` says which texts --plain keeps.
+    """The rules for naming secrets. `prefix` begins each name, `token_prefix` the names of the tokens' variables.
 
-    `known` has the available secrets by name, `tokens` the other values that no manifest may contain. `taken` has the
-    secret names in existing manifests.
+    `is_plain` says which texts --plain keeps. `known` has the available secrets by name, `tokens` the other values that
+    no manifest may contain. `taken` has the secret names in existing manifests.
     """
 
     prefix: str
-    is_plain: IsPlain = lambda text: False
+    token_prefix: str
+    is_plain: IsPlain
     known: Mapping[str, str] = field(default_factory=dict)
     tokens: Sequence[str] = ()
     taken: frozenset[str] = frozenset()
-    token_prefix: str = "PLUG_TOKEN"  # noqa: S105 - the beginning of names
 
 
 # --- the webhooks of an account ----------------------------------------------------------------------
@@ -116,13 +117,9 @@ def read_webhooks(account: Account, *, allow_local: bool) -> tuple[dict[Event, s
     webhooks: dict[Event, str] = {}
     missing: dict[Event, str] = {}
     for event in EVENTS:
-        url = account.shown.get(event)
-        if event not in FIELDS:
-            missing[event] = NEVER_SHOWN
-        elif event in account.garbled:
-            missing[event] = "the account shows it as neither a text nor null"
-        elif event not in account.shown:
-            missing[event] = NOT_SHOWN
+        gap, url = account.find_gap(event), account.shown.get(event)
+        if gap is not None:
+            missing[event] = gap
         elif not url:
             missing[event] = NOTHING_REGISTERED
         else:
@@ -271,10 +268,7 @@ def _candidates(use: _Use, prefix: str, *, alone: bool) -> Iterator[str]:
         yield prefix + use.role
     name = f"{prefix}{_capitalize(use.event)}_{use.role}"
     yield name
-    number = 2
-    while True:
-        yield f"{name}_{number}"
-        number += 1
+    yield from (f"{name}_{number}" for number in count(2))
 
 
 # --- drafts ------------------------------------------------------------------------------------------
@@ -286,15 +280,15 @@ def make_drafts(companies: Sequence[ImportedCompany], rules: SecretRules, *, all
     The URLs are cut twice: a part of a path also counts as a secret if it is a secret in another URL, which only the
     first cut shows.
     """
-    known = (*rules.tokens, *rules.known.values())
-    tokens = _Index(known)
+    available = (*rules.tokens, *rules.known.values())
+    found_anywhere = _Index(available)
     cut = _cut(companies, rules, looks_random)
     values = {value for value in _find_uses(companies, cut) if len(value) >= MIN_SEARCHED}
-    cut = _cut(companies, rules, lambda part: part in values or looks_random(part) or tokens.occur_in(part))
+    cut = _cut(companies, rules, lambda part: part in values or looks_random(part) or found_anywhere.occur_in(part))
     uses = _find_uses(companies, cut)
     placed = {name for company in companies for url in company.webhooks.values() for name in secret_names(url)}
     names = _name_values(uses, rules, placed)
-    hidden = _Index([*uses, *known])
+    hidden = _Index([*uses, *available])
     drafts = [
         _make_draft(company, _name_parts(urls, names), hidden, rules, allow_local=allow_local)
         for company, urls in zip(companies, cut, strict=True)

@@ -32,6 +32,7 @@ FIELDS: Mapping[Event, str] = {
 
 NEVER_SHOWN = "the partner API never shows it"
 NOT_SHOWN = "the account doesn't show it"
+GARBLED = "the account shows it as neither a text nor null"
 
 _BEYOND_HOST = re.compile(r"[a-z]+://[^/?]*[/?].", re.DOTALL)
 
@@ -46,13 +47,21 @@ class Account(Unprinted, frozen=True):
     shown: Mapping[Event, str | None]
     garbled: frozenset[Event]  # present, but neither a text nor null
 
+    def find_gap(self, event: Event) -> str | None:
+        """Return why it is not known what the account has for an event; None if `shown` says it."""
+        if event not in FIELDS:
+            return NEVER_SHOWN
+        if event in self.garbled:
+            return GARBLED
+        return None if event in self.shown else NOT_SHOWN
+
 
 class AvailableSecrets(Struct, frozen=True):
     """Access to the available secrets, for comparisons. No value is stored here."""
 
     value_of: Callable[[str], str | None]  # None: not available
+    occur_in: Callable[[str], bool]  # whether a URL contains any token or secret
     replaced: frozenset[str] = frozenset()  # names of those whose value is known to differ from the applied one
-    occur_in: Callable[[str], bool] = lambda url: False  # whether a URL contains any token or secret
 
 
 def parse_account(value: object) -> Account:
@@ -71,7 +80,7 @@ def compare_account(
     desired: Webhooks,
     applied: Webhooks | None,
     secrets: AvailableSecrets,
-    past: Sequence[Webhooks] = (),
+    past: Sequence[Webhooks],
 ) -> tuple[EventComparison, ...]:
     """Return a comparison for each of the seven events; without an applied record, only for those not shown.
 
@@ -108,12 +117,10 @@ def _compare_all(
     account: Account, desired: Webhooks, applied: Webhooks | None, secrets: AvailableSecrets, masks: _Masks
 ) -> Iterator[EventComparison]:
     for event in EVENTS:
-        if event not in FIELDS:
-            yield EventComparison(event, Verdict.UNSEEN, reason=NEVER_SHOWN)
-        elif event in account.garbled:
-            yield EventComparison(event, Verdict.GARBLED, reason="the account shows it as neither a text nor null")
-        elif event not in account.shown:
-            yield EventComparison(event, Verdict.UNSEEN, reason=NOT_SHOWN)
+        gap = account.find_gap(event)
+        if gap is not None:
+            verdict = Verdict.GARBLED if event in account.garbled else Verdict.UNSEEN
+            yield EventComparison(event, verdict, reason=gap)
         elif applied is not None:
             # an empty URL means that nothing is registered, as null does
             yield _compare_event(event, account.shown[event] or None, desired[event], applied[event], secrets, masks)

@@ -1,4 +1,4 @@
-"""Slips in names: of a file, of an environment, and in the prefix of a variable's name (docs/manifests.md)."""
+"""Slips: a wrong letter in a name, and a secret in the syntax of another tool (docs/manifests.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOREIGN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _WORD = re.compile(r"\w+", re.ASCII)
-# the fault without the text, which may come from an account or a shifted cell
+# the fault without the text: that may be a secret of an account, or of a shifted cell of a CSV
 FOREIGN_SECRET = "names a secret or a token in the syntax of another tool"  # noqa: S105 - a message
 _OF_SECRETS = re.compile(r"\s*secrets?\s*[.\[]\W{0,9}(\w*)", re.ASCII | re.IGNORECASE)
 _OWN = "secret:"

@@ -15,8 +15,9 @@ SECRET_STAND_IN = "x"  # noqa: S105 - in place of a secret while the rest of the
 
 _SHAPE = re.compile(r"(https?)://([^/?]*)(.*)", re.DOTALL)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+_INVALID_PORT = Fault("has an invalid port", "write a port from 1 to 65535, or leave it out")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
-_FOREIGN = re.compile(r"[^\x00-\x7f]")
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _TWICE = re.compile(r"https?://https?:(?://)?", re.IGNORECASE)
 _QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb")
 _TEMPLATE_WORD = r"[A-Za-z_][A-Za-z0-9_.:-]{0,99}"
@@ -73,9 +74,9 @@ def find_other_template(text: str) -> tuple[str, str] | None:
     return None if found is None else (found[0], str(found[found.lastgroup or 0]).strip())
 
 
-def find_foreign(text: str) -> int | None:
+def find_non_ascii(text: str) -> int | None:
     """Return the offset of the first character outside ASCII."""
-    found = None if text.isascii() else _FOREIGN.search(text)
+    found = None if text.isascii() else _NON_ASCII.search(text)
     return None if found is None else found.start()
 
 
@@ -85,7 +86,7 @@ def find_filled_fault(url: str, *, allow_local: bool) -> str | None:
     return None if fault is None else fault.message
 
 
-def find_change(value: str, *, in_query: bool) -> Fault | None:
+def find_secret_change(value: str, *, in_query: bool) -> Fault | None:
     """Return why a receiver would get another value than the secret's, in a text that repeats nothing of it.
 
     `in_query`: the value is filled in behind the first `?` of the URL, else into the path.
@@ -151,8 +152,8 @@ def _find_sent_fault(url: str, *, allow_local: bool) -> Fault | None:
         hint = "put a secret into the path or the query, as {secret:PLUG_SECRET_NAME}"
         return Fault("holds user information (an '@' before the path)", hint)
     host, port = _split_authority(authority)
-    if port is not None and not (_PORT.fullmatch(port) and int(port) <= 65535):
-        return Fault("has an invalid port", "write a port from 1 to 65535, or leave it out")
+    if not _is_port(port):
+        return _INVALID_PORT
     if allow_local and is_loopback_host(host):
         return None
     if scheme != "https":
@@ -162,9 +163,9 @@ def _find_sent_fault(url: str, *, allow_local: bool) -> Fault | None:
 
 def find_character_fault(url: str) -> Fault | None:
     """Return what is wrong with the characters of a URL, or of a part of one."""
-    foreign = find_foreign(url)
-    if foreign is not None:
-        return _describe_foreign(url[foreign])
+    offset = find_non_ascii(url)
+    if offset is not None:
+        return _describe_non_ascii(url[offset])
     if len(url) > MAX_URL_BYTES:
         return TOO_LONG
     if " " in url or _UNPRINTABLE.search(url):
@@ -176,7 +177,7 @@ def find_character_fault(url: str) -> Fault | None:
     return None
 
 
-def _describe_foreign(character: str) -> Fault:
+def _describe_non_ascii(character: str) -> Fault:
     import unicodedata  # late: few URLs need it
 
     name = unicodedata.name(character, "a character without a name").lower()
@@ -211,6 +212,11 @@ def _split_authority(authority: str) -> tuple[str, str | None]:
         return host + bracket, rest[1:] if rest else None
     host, colon, port = authority.partition(":")
     return host, port if colon else None
+
+
+def _is_port(port: str | None) -> bool:
+    """Return whether the port is valid; None means that the URL has none."""
+    return port is None or (_PORT.fullmatch(port) is not None and int(port) <= 65535)
 
 
 def host_of(url: str) -> str:
@@ -271,8 +277,8 @@ def find_base_url_fault(url: str, allowed_hosts: Collection[str]) -> Fault | Non
     if any(segment in (".", "..") for segment in re.sub("%2[eE]", ".", rest).split("/")):
         return Fault("has . or .. in its path", "write the path without them")
     host, port = _split_authority(authority)
-    if port is not None and not (_PORT.fullmatch(port) and int(port) <= 65535):
-        return Fault("has an invalid port", "write a port from 1 to 65535, or leave it out")
+    if not _is_port(port):
+        return _INVALID_PORT
     if is_loopback_host(host):
         return None
     if scheme != "https":

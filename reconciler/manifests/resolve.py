@@ -28,7 +28,7 @@ from reconciler.core.urls import (
     ONE_LINE,
     find_base_url_fault,
     find_character_fault,
-    find_foreign,
+    find_non_ascii,
     find_other_template,
     find_plain_hosts,
     find_url_fault,
@@ -54,6 +54,7 @@ from reconciler.model import (
     Problem,
 )
 from reconciler.text.counts import name_some
+from reconciler.text.variable_name import name_in_variable
 
 UPDATE_PATH = "/api/integrations/update-webhooks"  # docs/plug-api.md#the-call
 
@@ -71,7 +72,6 @@ _LOOPBACK = Fault(
 _NO_POLICY = Policy()
 _VARS = "vars"  # among the values of an entry only if it is not a mapping
 _SCHEME = re.compile("https?://", re.IGNORECASE)
-_NO_VARIABLE = re.compile("[^A-Z0-9]")
 _USUAL_VARIABLE = re.compile("[A-Z][A-Z0-9_]*")
 
 
@@ -418,16 +418,16 @@ class Resolver:
     def _explain(self, fault: Fault, value: Value, text: str) -> Fault:
         """Add what only the file shows to the fault of a text: a column, several lines, another tool's template."""
         written = str(value.value)
-        foreign = find_foreign(written)
-        if foreign is None and not any(char.isspace() for char in text):
+        non_ascii = find_non_ascii(written)
+        if non_ascii is None and not any(char.isspace() for char in text):
             return fault
         column = self._lines.find_value(value.source, written)
-        if foreign is not None and column is not None and fault == find_character_fault(written):
-            return Fault(f"{fault.message}, in column {column + foreign}", fault.hint)
+        if non_ascii is not None and column is not None and fault == find_character_fault(written):
+            return Fault(f"{fault.message}, in column {column + non_ascii}", fault.hint)
         template = find_other_template(written)
         if template is not None and " " in template[0]:
             return Fault(fault.message, hint_at_template(template[1]))
-        if foreign is None and column is None and self._lines.is_on_several(value.source, written):
+        if non_ascii is None and column is None and self._lines.is_on_several(value.source, written):
             return Fault(fault.message, ONE_LINE)
         return fault
 
@@ -443,8 +443,8 @@ def _endpoint(base_url: str) -> str:
 
 
 def default_token_env(environment: str, prefix: str) -> str:
-    """Return `PLUG_TOKEN_<ENVIRONMENT>` in upper case; characters other than letters and digits become `_`."""
-    return f"{prefix}_{_NO_VARIABLE.sub('_', environment.upper())}"
+    """Return the variable of an environment's token, such as `PLUG_TOKEN_LOJA_CENTRO`."""
+    return f"{prefix}_{name_in_variable(environment)}"
 
 
 def _hint_at_prefix(name: str, prefix: str) -> str:

@@ -17,8 +17,8 @@ from reconciler.core.fill import fill_secrets
 from reconciler.core.spelling import MIN_SEARCHED
 from reconciler.core.urls import (
     find_base_url_fault,
-    find_change,
     find_filled_fault,
+    find_secret_change,
     find_secret_fault,
     find_secret_places,
 )
@@ -282,7 +282,7 @@ class EnvironCredentials:
             for event in EVENTS if one.secrets else ():
                 for name, in_query in find_secret_places(one.webhooks[event]):
                     secret = self.secret(name, one.environment)
-                    fault = None if secret is None else find_change(secret.reveal(), in_query=in_query)
+                    fault = None if secret is None else find_secret_change(secret.reveal(), in_query=in_query)
                     if secret is not None and fault is not None:
                         message = f"{self._secret_origin(name)} {fault.message}"
                         problem = Problem.at(one.sources[event], f"webhooks.{event}", message, fault.hint)

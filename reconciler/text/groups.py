@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from reconciler.model import CheckStage, EnvironmentResult, ReceiverCheck
+from reconciler.text.variable_name import name_in_variable
 
 SHOWN_ONE_BY_ONE = 5  # up to this number, environments that are alike are shown one by one
 
@@ -44,7 +45,7 @@ def generalize_text(environment: str, text: str) -> str:
     """
     if environment in text:  # checked first, as to compile a pattern for each of ten thousand names takes seconds
         text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(environment)}(?![A-Za-z0-9])", "ENVIRONMENT", text)
-    variable = re.sub(r"[^A-Z0-9]", "_", environment.upper())
+    variable = name_in_variable(environment)
     if f"_{variable}" in text:
         text = re.sub(rf"(?<=_){re.escape(variable)}(?![A-Z0-9])", "ENVIRONMENT", text)
     return without_instants(text)

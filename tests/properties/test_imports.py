@@ -75,7 +75,7 @@ def test_an_import_gives_every_live_url_back_and_shows_no_secret(found: list[dic
         complete_company(ImportedCompany(name), parse_account(account), allow_local=False)
         for name, account in live.items()
     ]
-    rules = SecretRules("PLUG_SECRET_", lambda text: re.fullmatch(plain, text) is not None)
+    rules = SecretRules("PLUG_SECRET_", "PLUG_TOKEN", lambda text: re.fullmatch(plain, text) is not None)
     drafts = make_drafts(companies, rules, allow_local=False)
     environments, secrets, written = resolve(drafts)
     for one in drafts.drafts:

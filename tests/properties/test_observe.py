@@ -47,16 +47,16 @@ def accounts(draw: st.DrawFn, applied: dict[Any, str]) -> dict[str, Any]:
 
 @given(st.data(), seven, seven, st.sets(st.sampled_from(sorted(SECRETS))), st.sets(st.sampled_from(sorted(SECRETS))))
 def test_every_difference_is_reported_and_nothing_unseen_is_the_same(
-    data: st.DataObject, applied: dict[Any, str], wanted: dict[Any, str], at_hand: set[str], replaced: set[str]
+    data: st.DataObject, applied: dict[Any, str], wanted: dict[Any, str], available: set[str], replaced: set[str]
 ) -> None:
     """All, some or none of the secrets are available; and no secret is shown."""
     account = data.draw(accounts(applied))
     secrets = AvailableSecrets(
-        value_of=lambda name: SECRETS[name] if name in at_hand else None,
-        replaced=frozenset(replaced & at_hand),
+        value_of=lambda name: SECRETS[name] if name in available else None,
+        replaced=frozenset(replaced & available),
         occur_in=lambda url: any(value in url for value in SECRETS.values()),
     )
-    seen = {one.event: one for one in compare_account(parse_account(account), wanted, applied, secrets)}
+    seen = {one.event: one for one in compare_account(parse_account(account), wanted, applied, secrets, ())}
     assert set(seen) == set(EVENTS)
     for event in EVENTS:
         comparison = seen[event]
@@ -70,8 +70,8 @@ def test_every_difference_is_reported_and_nothing_unseen_is_the_same(
             assert comparison.verdict is not Verdict.DIFFERENT
         if comparison.verdict is Verdict.SAME:
             assert shown == sent
-            assert names <= at_hand
-        if shown != sent and names <= at_hand - replaced:
+            assert names <= available
+        if shown != sent and names <= available - replaced:
             assert comparison.verdict is Verdict.DIFFERENT
     assert not any(value in repr(seen) for value in SECRETS.values())
 
@@ -81,9 +81,9 @@ def test_a_plan_has_a_reason_for_every_difference(data: st.DataObject, applied: 
     """A difference is never planned as a noop."""
     desired = make_desired(webhooks=applied)
     document = adopt(None, desired, Fingerprint("org:1"), START, By(), lineage="l")
-    secrets = AvailableSecrets(value_of=SECRETS.get)
+    secrets = AvailableSecrets(value_of=SECRETS.get, occur_in=lambda url: False)
     account = parse_account(data.draw(accounts(applied)))
-    observation = Observation(compare_account(account, applied, applied, secrets))
+    observation = Observation(compare_account(account, applied, applied, secrets, ()))
     planned = plan_environment(desired, document, Fingerprint("org:1"), PlanInput(START), observation)
     differing = [one.event for one in observation.comparisons if one.verdict is Verdict.DIFFERENT]
     assert [one.event for one in planned.live] == differing

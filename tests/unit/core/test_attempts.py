@@ -129,14 +129,6 @@ def test_the_backoff_stays_within_bounds(made: int, jitter: float, elapsed_s: fl
         assert isinstance(result, Done)
 
 
-@pytest.mark.parametrize(("made", "longest"), [(1, 0.5), (2, 1), (3, 2), (4, 4), (9, 20)])
-def test_backoff_doubles_up_to_its_cap_with_full_jitter(made: int, longest: float) -> None:
-    """Full jitter is anything from 0 to the whole backoff (docs/contract.md#retries)."""
-    attempts = [Attempt(Fate.UNSENT)] * made
-    for jitter in (0.0, 0.25, 1.0):
-        assert step(attempts, limit=20, jitter=jitter) == Wait(longest * jitter)
-
-
 def test_a_wait_that_would_end_with_the_deadline_is_not_begun() -> None:
     """At the deadline no time is left for an attempt."""
     made = [answered(429, retry_after_s=20.0)]

@@ -75,8 +75,15 @@ def test_a_limit_that_is_neither_count_nor_percentage_is_refused(text: str) -> N
 
 
 def test_a_percentage_is_rounded_down() -> None:
-    """33 % of ten are three."""
+    """33.4 % of ten are three. It is exact: 18.4 % of 375 are 69, not one less."""
     assert MaxChanged(33.4, percent=True).allowed(10) == 3
+    assert MaxChanged(18.4, percent=True).allowed(375) == 69
+    assert MaxChanged(99.999, percent=True).allowed(100_000) == 99_999
+
+
+@pytest.mark.parametrize("text", ["0", "20", "1234567", "0%", "50%", "33.4%", "99.999%"])
+def test_a_limit_is_shown_as_it_was_written(text: str) -> None:
+    assert str(parse_max_changed(text)) == text
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def rules(
     def is_plain(text: str) -> bool:
         return any(re.fullmatch(one, text) for one in plain)
 
-    return SecretRules("PLUG_SECRET_", is_plain, known or {}, tokens, frozenset(taken.split()))
+    return SecretRules("PLUG_SECRET_", "PLUG_TOKEN", is_plain, known or {}, tokens, frozenset(taken.split()))
 
 
 def draft(*urls: str, given: SecretRules | None = None, events: tuple[Event, ...] = EVENTS) -> Drafts:

@@ -39,7 +39,7 @@ from tests.fakes import START, make_desired
 
 DESIRED = make_desired()
 STATUS = Event.MESSAGE_STATUS
-AVAILABLE = AvailableSecrets(value_of=lambda name: None)
+AVAILABLE = AvailableSecrets(value_of=lambda name: None, occur_in=lambda url: False)
 NOW = PlanInput(now=START)
 PRINT = Fingerprint("org:1")
 
@@ -57,7 +57,7 @@ def applied(desired: Desired = DESIRED) -> Document:
 
 def observation(account: Mapping[str, Any], document: Document | None, desired: Desired = DESIRED) -> Observation:
     record = document.applied.webhooks if document and document.applied else None
-    return Observation(compare_account(parse_account(account), desired.webhooks, record, AVAILABLE))
+    return Observation(compare_account(parse_account(account), desired.webhooks, record, AVAILABLE, ()))
 
 
 def test_live_drift_makes_a_reassert_that_shows_what_was_observed() -> None:

@@ -9,22 +9,15 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.core.masking import mask_url
-from reconciler.core.observe import (
-    EventComparison,
-    Observation,
-    Verdict,
-)
+from reconciler.core.observe import EventComparison, Observation, Verdict
 from reconciler.core.partner_account import FIELDS, AvailableSecrets, NotAnAccount, compare_account, parse_account
-from reconciler.model import (
-    EVENTS,
-    Event,
-)
+from reconciler.model import EVENTS, Event
 from tests.fakes import make_desired
 
 VALUE = "canary-secret-value"
 TEXT = "https://hooks.example.com/in?key={secret:PLUG_SECRET_A}&v=1"
 AVAILABLE = AvailableSecrets(value_of={"PLUG_SECRET_A": VALUE}.get, occur_in=lambda url: VALUE in url)
-UNAVAILABLE = AvailableSecrets(value_of=lambda name: None)
+UNAVAILABLE = AvailableSecrets(value_of=lambda name: None, occur_in=lambda url: False)
 REPLACED = replace(AVAILABLE, replaced=frozenset({"PLUG_SECRET_A"}))
 DESIRED = make_desired()
 STATUS = Event.MESSAGE_STATUS
@@ -40,7 +33,7 @@ def comparisons(
     desired: Mapping[Event, str] = DESIRED.webhooks,
     secrets: AvailableSecrets = AVAILABLE,
 ) -> dict[Event, EventComparison]:
-    return {one.event: one for one in compare_account(parse_account(account), desired, applied, secrets)}
+    return {one.event: one for one in compare_account(parse_account(account), desired, applied, secrets, ())}
 
 
 def compare_one(

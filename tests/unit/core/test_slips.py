@@ -1,4 +1,4 @@
-"""Typing errors of one letter."""
+"""Wrong letters in names, and secrets in the syntax of other tools."""
 
 from __future__ import annotations
 
