@@ -21,6 +21,11 @@ def select(globs: Sequence[str], names: Iterable[str], shard: Shard | None = Non
     return matched if shard is None else frozenset(name for name in matched if holds(shard, name))
 
 
+def is_selected(globs: Sequence[str], name: str) -> bool:
+    """Return whether any of the globs matches the name; without globs every name is selected."""
+    return not globs or any(fnmatchcase(name, glob) for glob in globs)
+
+
 def _match(globs: Sequence[str], known: frozenset[str]) -> frozenset[str]:
     if not globs:
         return known

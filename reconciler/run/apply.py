@@ -20,8 +20,17 @@ from msgspec.structs import replace
 
 from reconciler.core.planner import Planned
 from reconciler.errors import StateError
-from reconciler.model import Action, Desired, EnvironmentPlan, EnvironmentResult, Outcome, Plan, RunResult, Stored
-from reconciler.model.result import DONE_OUTCOMES
+from reconciler.model import (
+    DONE_OUTCOMES,
+    Action,
+    Desired,
+    EnvironmentPlan,
+    EnvironmentResult,
+    Outcome,
+    Plan,
+    RunResult,
+    Stored,
+)
 from reconciler.run.context import ApplyOptions, RunContext, Stop, WaveBegun, World
 from reconciler.run.environment import EnvironmentRun, make_result
 from reconciler.run.holders import doubt_holders
@@ -88,10 +97,8 @@ def _find_known(context: RunContext, planned: EnvironmentPlan) -> EnvironmentRes
     name = planned.environment
     if name in context.known:
         return context.known[name]
-    if planned.action is Action.NOOP:
-        return make_result(planned, Outcome.UNCHANGED)
-    if name not in context.begun:
-        return make_result(planned, Outcome.SKIPPED, message=f"not begun: {context.stop_reason}")
+    if name not in context.begun or not planned.action.puts:
+        return _make_skipped(planned, context.stop_reason)
     message = "the run was interrupted while its PUT was in flight: its intent stays until its lease ends"
     return make_result(planned, Outcome.UNCERTAIN, message=message)
 
@@ -120,6 +127,18 @@ def make_idle_result(plan: Plan) -> RunResult:
     """Return the result of a plan with nothing to do."""
     results = tuple(make_result(planned, Outcome.UNCHANGED) for planned in _without_orphans(plan))
     return RunResult(results, where=plan.where)
+
+
+def make_skipped_result(plan: Plan, why: str) -> RunResult:
+    """Return the result of a plan of which nothing is begun."""
+    return RunResult(tuple(_make_skipped(planned, why) for planned in _without_orphans(plan)), where=plan.where)
+
+
+def _make_skipped(planned: EnvironmentPlan, why: str) -> EnvironmentResult:
+    """Return the result of an environment that is not begun. If it has nothing to do, it is `unchanged`."""
+    if not planned.action.puts:
+        return make_result(planned, Outcome.UNCHANGED)
+    return make_result(planned, Outcome.SKIPPED, message=f"not begun: {why}")
 
 
 def _without_orphans(plan: Plan) -> list[EnvironmentPlan]:
@@ -180,20 +199,13 @@ class _Wave:
     def skip(self, why: str) -> None:
         """Skip all environments of the wave."""
         for planned in self._environments:
-            self._skip(planned, why)
-
-    def _skip(self, planned: EnvironmentPlan, why: str) -> None:
-        """Skip one environment. If it has nothing to do, it is `unchanged`."""
-        if planned.action is Action.NOOP:
-            self._finish(planned, make_result(planned, Outcome.UNCHANGED))
-        else:
-            self._finish(planned, make_result(planned, Outcome.SKIPPED, message=f"not begun: {why}"))
+            self._finish(planned, _make_skipped(planned, why))
 
     async def _begin(self, planned: EnvironmentPlan) -> None:
         await self._begun.acquire()
         if self._context.stop_reason:
             self._begun.release()
-            self._skip(planned, self._context.stop_reason)
+            self._finish(planned, _make_skipped(planned, self._context.stop_reason))
         else:
             self._context.begun.add(planned.environment)
             self._finish(planned, await self._apply_one(planned))

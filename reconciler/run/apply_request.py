@@ -46,12 +46,17 @@ def plan_apply(request: ApplyRequest, make_plan: MakePlan, show: Callable[[Plann
         return _plan_saved(request.saved, make_plan)
     planned = make_plan(request.scope, requested=request.requested)
     if request.expect is not None:
-        try:
-            check_expected(request.expect, planned.plan)
-        except StalePlan:
-            show(planned)
-            raise
+        check_or_show(request.expect, planned, show)
     return planned
+
+
+def check_or_show(expect: str, planned: Planned, show: Callable[[Planned], None]) -> None:
+    """Check that the plan is the one whose digest was reviewed; any other plan is shown. Raises StalePlan."""
+    try:
+        check_expected(expect, planned.plan)
+    except StalePlan:
+        show(planned)
+        raise
 
 
 def _plan_saved(saved: SavedPlan, make_plan: MakePlan) -> Planned:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from reconciler.core.digest import plan_digest
 from reconciler.core.guards import FirstApply
 from reconciler.core.planner import Planned
-from reconciler.core.saved_plan import check_expected
 from reconciler.core.selection import select
 from reconciler.core.where import find_near_names
 from reconciler.core.workflow.inputs import RunInputs
@@ -20,9 +19,9 @@ from reconciler.core.workflow.rerun import RunAttempt, find_first_commit, find_s
 from reconciler.core.workflow.setup import describe_making
 from reconciler.core.workflow.steps import JobLayout, Steps, TokensFrom, find_too_many_jobs, make_steps
 from reconciler.errors import InputError
-from reconciler.model import Action, EnvironmentPlan, Plan, Problem
+from reconciler.model import EnvironmentPlan, Plan, Problem
 from reconciler.ports import StateStore
-from reconciler.run.apply_request import MakePlan
+from reconciler.run.apply_request import MakePlan, check_or_show
 from reconciler.run.guards import GuardInput, find_fleet_faults
 from reconciler.run.planning import EVERYTHING
 from reconciler.text.commits import shorten_commit
@@ -90,9 +89,10 @@ class BeginDecision(Struct, frozen=True):
 
 
 class Beginning(Struct):
-    """The use case.
+    """The use case of the first job.
 
-    `make_guards` takes the accepted environments and the first apply, and returns the guards' input.
+    `make_guards` takes the accepted environments and the first apply, and returns the guards' input. `show_unexpected`
+    gets a plan that is not the expected one.
     """
 
     request: BeginRequest
@@ -100,7 +100,7 @@ class Beginning(Struct):
     make_guards: Callable[[Sequence[str], FirstApply], GuardInput]
     store: Callable[[], StateStore]
     ports: BeginPorts
-    show_unexpected: Callable[[Planned], None] = field(default=lambda planned: None)
+    show_unexpected: Callable[[Planned], None]
     _lifts: list[Lift] = field(default_factory=list)
 
     def decide(self) -> BeginDecision:
@@ -138,14 +138,9 @@ class Beginning(Struct):
     def _check_expected(self, planned: Planned, selected: tuple[EnvironmentPlan, ...]) -> None:
         """Compare the selected plan with the digest that was given by hand. Raises: StalePlan."""
         expect = self.request.inputs.expect
-        if expect is None:
-            return
-        narrowed = replace(planned.plan, environments=selected, digest=plan_digest(selected))
-        try:
-            check_expected(expect, narrowed)
-        except Exception:
-            self.show_unexpected(replace(planned, plan=narrowed))
-            raise
+        if expect is not None:
+            narrowed = replace(planned.plan, environments=selected, digest=plan_digest(selected))
+            check_or_show(expect, replace(planned, plan=narrowed), self.show_unexpected)
 
     # --- the reasons to refuse the run -------------------------------------------------------------
 
@@ -206,7 +201,7 @@ class Beginning(Struct):
             return []
         known = {name.casefold(): name for name in self.ports.list_environments()}
         meant = {one.environment.casefold() for one in planned.plan.environments}
-        others = [name for name in known if name not in meant]  # of which a missing name may be a typing error
+        others = [name for name in known if name not in meant]  # one of these may be a missing one, mistyped
         problems = []
         for name in wanted:
             if name.casefold() not in known:
@@ -223,8 +218,7 @@ class Beginning(Struct):
         """Find the unreviewed environments among those that this run sends. Unlike a guard, each is decided alone."""
         if not self.request.strict or self.request.inputs.expect is not None:
             return ()
-        changing = (Action.CREATE, Action.UPDATE)
-        names = [one.environment for one in selected if one.action in changing]
+        names = [one.environment for one in selected if one.action.changes]
         return self.ports.find_unreviewed(names, plan.fleet_digest) if names else ()
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
 from reconciler.core.planner import PlanInput, Planned, plan_environment
+from reconciler.core.selection import is_selected
 from reconciler.core.workflow.inputs import RunInputs
 from reconciler.core.workflow.rerun import RunAttempt, count_unapplied
 from reconciler.core.workflow.steps import EarlierWave, Job, find_part, find_waiting
 from reconciler.errors import StalePlan
-from reconciler.model import Action, Desired, Fingerprint, Outcome, RunResult
+from reconciler.model import Desired, Fingerprint, RunResult
 from reconciler.ports import StateStore
+from reconciler.run.apply import make_skipped_result
 from reconciler.run.apply_request import ApplyRequest, MakePlan, plan_apply
 from reconciler.run.context import explain_max_failures
-from reconciler.run.environment import make_result
 from reconciler.run.planning import PlanScope
 from reconciler.text.counts import name_some
 
@@ -33,18 +33,11 @@ class Part(Struct, frozen=True):
 
     def make_skipped(self) -> RunResult:
         """Return the result if nothing is begun."""
-        results = tuple(
-            make_result(one, Outcome.SKIPPED, message=f"not begun: {self.stop_reason}")
-            if one.action.puts
-            else make_result(one, Outcome.UNCHANGED)
-            for one in self.planned.plan.environments
-            if one.action is not Action.ORPHAN
-        )
-        return RunResult(results, where=self.planned.plan.where)
+        return make_skipped_result(self.planned.plan, self.stop_reason)
 
 
 class PartPlanner(Struct, frozen=True):
-    """The use case. `desired` are all environments of the manifests; `max_failures` is the setting."""
+    """The use case of a job that applies. `desired` has all environments of the manifests."""
 
     job: Job
     inputs: RunInputs
@@ -53,7 +46,7 @@ class PartPlanner(Struct, frozen=True):
     store: StateStore
     make_plan: MakePlan
     max_failures: int
-    show_unexpected: Callable[[Planned], None] = lambda planned: None
+    show_unexpected: Callable[[Planned], None]
 
     def plan(self) -> Part:
         """Plan the part as it is now. Raises: StalePlan if its changes are not those of the first job's plan."""
@@ -77,8 +70,7 @@ class PartPlanner(Struct, frozen=True):
     def _find_selected(self) -> frozenset[str]:
         """Return the environments of the whole run. The first job has refused a glob that matches nothing."""
         names = [one.environment for one in self.desired]
-        globs = self.inputs.environments
-        return frozenset(name for name in names if not globs or any(fnmatchcase(name, glob) for glob in globs))
+        return frozenset(name for name in names if is_selected(self.inputs.environments, name))
 
     def _find_stop_reason(self, planned: Planned, failed: int) -> str:
         waiting = self._find_waiting(planned)

@@ -119,6 +119,7 @@ def _find_changed(
 
 
 def _find_wishes(history: ChangeHistory, changed: Mapping[MergedPull, frozenset[str]]) -> list[PullToReport]:
+    """Return what became of the environments that each pull request changed, at the run's commit."""
     head = history.commits[0]
     now = history.find_wants(head, frozenset(name for names in changed.values() for name in names))
     fates = {

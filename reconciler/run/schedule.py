@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 
@@ -70,7 +70,7 @@ def find_settled(found: Drift, planned: Planned, now: datetime) -> tuple[Drift, 
     return replace(found, findings=drop_doubt_of_sending(found.findings, sending)), len(sending)
 
 
-def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int = 0) -> tuple[Drift, LeftOut]:
+def find_reported(found: Drift, runs: Runs | None, begun: Begin, sending: int) -> tuple[Drift, LeftOut]:
     """Return the drift to report, and what is left to a run in flight, or to the one that was begun."""
     awaited = runs.awaited if runs is not None else None
     if awaited is None and begun is Begin.NOTHING:
@@ -146,16 +146,11 @@ def find_drifted(found: Drift) -> list[str]:
     return list(dict.fromkeys(drifted))
 
 
-def is_known_clean(found: Drift, left: LeftOut) -> bool:
-    """Return whether the issue about drift may be closed: everything was compared, and nothing was left out."""
-    return not find_drifted(found) and not found.failed and not left
-
-
 def keep_drift_issue(hub: ScheduleHub, found: Drift, left: LeftOut, issue: Issue, done: Activity) -> None:
     """Open or update the issue about drift, or close it if it is known that there is no drift.
 
     If nothing is found, but a read failed or something was left out, the issue is not changed.
     """
-    drifted: Sequence[str] = find_drifted(found)
-    if drifted or is_known_clean(found, left):
+    drifted = find_drifted(found)
+    if drifted or not (found.failed or left):
         keep_issue(hub, KeptIssue.DRIFT, issue, done, is_open=bool(drifted))

@@ -40,7 +40,7 @@ def find_combinations(names: Collection[str], head: str, history: ReviewHistory)
     """Return the environments for which a pull request's head and its test merge want different things.
 
     `history` is that of the test merge, and `names` are the environments that the pull request changes. Strict would
-    refuse them after the merge, because nobody has reviewed the combination. Raises: InputError.
+    refuse them after the merge, because no user has reviewed the combination. Raises: InputError.
     """
     return sorted(name for name, is_same in history.compare(head, names).items() if not is_same)
 

@@ -69,6 +69,10 @@ def make_fleet(tree: Tree) -> dict[str, Desired]:
     }
 
 
+def _show_nowhere(planned: Planned) -> None:
+    """Take an unexpected plan."""
+
+
 def _make_environment(name: str, version: str) -> Desired:
     made = make_desired(name, version, wave=WAVES[name])
     webhooks = {event: url.replace("example.com", "acme.com.br") for event, url in made.webhooks.items()}
@@ -259,7 +263,8 @@ class GitHub:
         ports = _Ports(self, run.commit)
         begun = None
         try:
-            begun = Beginning(request, self._planner(fleet), self._guards(fleet), lambda: self.store, ports).decide()
+            planner, guards = self._planner(fleet), self._guards(fleet)
+            begun = Beginning(request, planner, guards, lambda: self.store, ports, _show_nowhere).decide()
         except (InputError, StateError) as error:
             run.problems = (str(error),)
         if begun is not None and begun.problems:
@@ -274,7 +279,14 @@ class GitHub:
         commit = self.find(run.commit)
         fleet = make_fleet(commit.tree)
         planner = PartPlanner(
-            job, run.inputs, run.id, tuple(fleet.values()), self.store, self._planner(fleet), OPTIONS.max_failures
+            job,
+            run.inputs,
+            run.id,
+            tuple(fleet.values()),
+            self.store,
+            self._planner(fleet),
+            OPTIONS.max_failures,
+            _show_nowhere,
         )
         run.done[job.name] = "failure"
         if run.id.is_later:

@@ -114,9 +114,11 @@ def test_a_change_within_its_guards_begins_with_a_job_for_each_environment() -> 
     assert bench.ports.asked == ["environments"]
 
 
-def test_nothing_to_do_begins_no_job_and_asks_nobody() -> None:
-    begun = Bench().begin()
+def test_nothing_to_do_begins_no_job_and_asks_github_nothing() -> None:
+    bench = Bench()
+    begun = bench.begin()
     assert (begun.problems, any(begun.steps), begun.names) == ((), False, [])
+    assert bench.ports.asked == []
 
 
 def test_a_large_change_is_refused_over_the_whole_fleet_whatever_the_run_is_narrowed_to() -> None:

@@ -73,10 +73,10 @@ class Bench:
         """Write the next version of an environment's document as another run, with webhooks that no manifest has."""
         desired = make_desired(name, "another's")
         fingerprint = self.credentials.fingerprint(desired)
-        standing = self.store.inner.read([name]).get(name)
-        if standing is not None and standing.document.intent is not None:
-            unlocked = replace(standing.document, intent=None, serial=standing.document.serial + 1)
-            self.store.inner.write([Write(name, unlocked, standing.version)])
+        present = self.store.inner.read([name]).get(name)
+        if present is not None and present.document.intent is not None:
+            unlocked = replace(present.document, intent=None, serial=present.document.serial + 1)
+            self.store.inner.write([Write(name, unlocked, present.version)])
         adopt_by_hand(self.store.inner, desired, fingerprint, START, By("eva", None, None))
 
     def before_writes(self, *calls: Callable[[], None] | None) -> None:
@@ -262,13 +262,13 @@ def test_an_outcome_that_landed_despite_an_error_counts_and_is_warned_of() -> No
 def test_nothing_is_sent_if_the_outcome_could_not_be_read_after_its_write(grown: str) -> None:
     """The intent still fits into a document, but the outcome would not."""
     bench = Bench()
-    standing = adopt_by_hand(bench.store.inner, bench.desired[0], Fingerprint(), START, By("eva"))
+    present = adopt_by_hand(bench.store.inner, bench.desired[0], Fingerprint(), START, By("eva"))
     if grown == "serial":
-        standing = replace(standing, serial=MAX_SERIAL - 1)
+        present = replace(present, serial=MAX_SERIAL - 1)
     else:
-        ours = record.begin_intent(standing, make_desired("a", "2"), record.Claim("i" * 32, "l", START, 900, By("ana")))
-        standing = replace(standing, lineage="l" * (MAX_BYTES - 1000 - len(encode_document(ours))))
-    bench.store.inner.documents["a"] = encode_document(standing)
+        ours = record.begin_intent(present, make_desired("a", "2"), record.Claim("i" * 32, "l", START, 900, By("ana")))
+        present = replace(present, lineage="l" * (MAX_BYTES - 1000 - len(encode_document(ours))))
+    bench.store.inner.documents["a"] = encode_document(present)
     bench.want("2")
     result = bench.apply()
     assert (only(result).outcome, result.state_trouble) == (Outcome.FAILED, True)
@@ -276,11 +276,11 @@ def test_nothing_is_sent_if_the_outcome_could_not_be_read_after_its_write(grown:
         "not sent: the intent could not be written: state of a: the next document could not be read again: "
     )
     assert bench.plug.received == []
-    assert bench.store.inner.documents["a"] == encode_document(standing)
+    assert bench.store.inner.documents["a"] == encode_document(present)
 
 
 def test_the_last_try_and_the_intents_account_are_recorded() -> None:
-    """The record has our own message, the actor and the time; an environment that was not begun keeps the old one."""
+    """The last try has our own message, the actor and the time."""
     bench = Bench()
     bench.plug.script.extend([answer(503), answer(401)])
     assert only(bench.apply()).outcome is Outcome.UNCERTAIN

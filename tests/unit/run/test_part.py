@@ -28,6 +28,7 @@ class Bench:
         self.inputs = RunInputs()
         self.attempt = RUN
         self.max_failures = 2
+        self.shown: list[Planned] = []
 
     def plan(self, scope: PlanScope, *, requested: bool, now: object = None) -> Planned:
         given = PlanInput(START, requested=requested)
@@ -59,9 +60,10 @@ class Bench:
         self.write(name, clear(begin_intent(None, make_desired(name), claim), last))
 
     def begin(self, job: Job) -> Part:
-        return PartPlanner(
-            job, self.inputs, self.attempt, self.desired, self.store, self.plan, self.max_failures
-        ).plan()
+        planner = PartPlanner(
+            job, self.inputs, self.attempt, self.desired, self.store, self.plan, self.max_failures, self.shown.append
+        )
+        return planner.plan()
 
 
 def names(part: Part) -> list[str]:
@@ -77,7 +79,7 @@ def test_a_job_plans_its_own_environment_alone() -> None:
 
 
 def test_what_was_applied_in_between_is_done_and_what_differs_is_stale() -> None:
-    """A laptop applied the same webhooks, which leaves nothing to do; others make the first job's plan stale."""
+    """A laptop applied the same webhooks, which leaves nothing to do. Other webhooks are shown in the new plan."""
     bench = Bench()
     job = bench.find_job("a0")
     bench.apply("a0", by=By("eva"))
@@ -85,6 +87,7 @@ def test_what_was_applied_in_between_is_done_and_what_differs_is_stale() -> None
     bench.desired[0] = make_desired("a0", "2")
     with pytest.raises(StalePlan, match="the plan of a0 is not the one that the first job decided"):
         bench.begin(job)
+    assert [one.environment for one in bench.shown[0].plan.environments] == ["a0"]
 
 
 def test_a_job_for_several_that_applied_a_part_needs_a_new_run() -> None:
