@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -98,7 +99,7 @@ class GitHub:
         """Make one request below the repository, and return its JSON. Raises PostFailed, also for a lost answer."""
         import httpx
 
-        assert self._client is not None
+        assert self._client is not None, "the context manager was entered"
         try:
             with self._client.stream(method, path, json=body, params=params) as answer:
                 content = _read(method, path, answer)
@@ -112,6 +113,9 @@ class GitHub:
             raise PostFailed(f"GitHub's answer to {method} {path} is not valid JSON", answer.status_code) from None
 
     def _refused(self, method: str, path: str, answer: httpx.Response, content: bytes) -> PostFailed:
+        """Return the error of a refusal, with GitHub's own words and how long to wait."""
+        from reconciler.io.http.retry_after import parse_retry_after
+
         try:
             said = json.loads(content).get("message", "")
         except (ValueError, AttributeError, RecursionError):
@@ -126,7 +130,7 @@ class GitHub:
         if not limited and answer.status_code not in RETRIED:
             return PostFailed(text, answer.status_code)
         error = TransientError(text, answer.status_code)
-        error.wait_s = float(wait[:12]) if wait.isascii() and wait.isdigit() else None
+        error.wait_s = parse_retry_after(wait, datetime.now(UTC))
         return error
 
     def _explain(self, error: httpx.RequestError) -> str:

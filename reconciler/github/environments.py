@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.github.api import GitHub
+from reconciler.github.shown import find_text
 
 
 def list_environments(github: GitHub) -> list[str]:
@@ -11,4 +12,4 @@ def list_environments(github: GitHub) -> list[str]:
     Raises PostFailed.
     """
     found = github.list_all("environments", key="environments")
-    return [name for one in found if isinstance(name := one.get("name"), str)]
+    return [name for one in found if (name := find_text(one, "name")) is not None]

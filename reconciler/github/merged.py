@@ -11,8 +11,7 @@ from reconciler.core.workflow.markers import Marker, parse_marker
 from reconciler.errors import PostFailed
 from reconciler.github.api import PAGE, GitHub
 from reconciler.github.posts import AUTHOR
-from reconciler.github.run import dig, find_commit, find_head, find_number
-from reconciler.github.runs import read_instant
+from reconciler.github.shown import dig, find_commit, find_head, find_number, find_text, read_instant
 from reconciler.ports import MergedPull
 from reconciler.text.instants import instant
 
@@ -42,8 +41,8 @@ def _is_of(shown: Mapping[str, Any], repository: str) -> bool:
 
     A repository shares its commits with its forks, and the owner of a fork may merge anything there.
     """
-    place = dig(shown, "base", "repo", "full_name")
-    return not isinstance(place, str) or place.casefold() == repository.casefold()
+    place = find_text(shown, "base", "repo", "full_name")
+    return place is None or place.casefold() == repository.casefold()
 
 
 def list_merged(github: GitHub, branch: str, since: datetime) -> list[MergedPull]:
@@ -53,10 +52,10 @@ def list_merged(github: GitHub, branch: str, since: datetime) -> list[MergedPull
         found: list[tuple[datetime, MergedPull]] = []
         params = {"state": "closed", "base": branch, "sort": "updated", "direction": "desc"}
         for shown in github.pages("pulls", params):
-            if read_instant(shown.get("updated_at")) < since:
+            if read_instant(shown, "updated_at") < since:
                 break  # a merge is an update, so all that follow were merged before
             pull = _parse(shown) if _is_merged_into(shown, branch) else None
-            if pull is not None and (merged_at := read_instant(shown.get("merged_at"))) >= since:
+            if pull is not None and (merged_at := read_instant(shown, "merged_at")) >= since:
                 found.append((merged_at, pull))
         return [pull for _, pull in sorted(found, key=lambda one: (one[0], one[1].number), reverse=True)]
 
@@ -69,8 +68,8 @@ def _is_merged_into(shown: Mapping[str, Any], branch: str) -> bool:
 
 def _parse(shown: Mapping[str, Any]) -> MergedPull | None:
     """Return a merged pull request; None without its number or its commits."""
-    number, head = find_number(shown.get("number")), find_head(shown)
-    merge = find_commit(shown.get("merge_commit_sha"))
+    number, head = find_number(shown, "number"), find_head(shown)
+    merge = find_commit(shown, "merge_commit_sha")
     return None if number is None or head is None or merge is None else MergedPull(number, head, merge)
 
 
@@ -81,9 +80,8 @@ def find_markers(github: GitHub, name: str, since: datetime) -> dict[int, Marker
         found: dict[int, Marker] = {}
         params = {"since": instant(since), "sort": "created", "direction": "desc"}
         for shown in github.pages("issues/comments", params):
-            body, place = shown.get("body"), shown.get("issue_url")
-            number = _ISSUE.fullmatch(place) if isinstance(place, str) else None
-            if number is None or not isinstance(body, str) or dig(shown, "user", "login") != AUTHOR:
+            body, number = find_text(shown, "body"), _ISSUE.fullmatch(find_text(shown, "issue_url") or "")
+            if number is None or body is None or dig(shown, "user", "login") != AUTHOR:
                 continue
             marker = parse_marker(body, name)
             if marker is not None:

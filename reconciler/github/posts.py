@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.core.workflow.markers import Marker, make_name_line, may_replace, parse_marker
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
-from reconciler.github.run import dig, find_number
+from reconciler.github.shown import dig, find_number, find_text
 from reconciler.ports import Posted, PostEffect
 
 MAX_CHARS = 65_536  # of a comment's or an issue's text
@@ -103,18 +103,17 @@ def _join(marker: str, text: str) -> str:
 
 
 def _is_ours(item: Mapping[str, Any], name: str) -> bool:
-    body = item.get("body")
-    return dig(item, "user", "login") == AUTHOR and isinstance(body, str) and parse_marker(body, name) is not None
+    body = find_text(item, "body")
+    return dig(item, "user", "login") == AUTHOR and body is not None and parse_marker(body, name) is not None
 
 
 def _number(item: Mapping[str, Any], key: str) -> int:
     """Return a number for use in an address. Raises PostFailed."""
-    found = find_number(item.get(key))
+    found = find_number(item, key)
     if found is None:
         raise PostFailed(f"GitHub's answer has no {key}")
     return found
 
 
 def _url(item: Any) -> str:
-    found = item.get("html_url") if isinstance(item, Mapping) else None
-    return found if isinstance(found, str) else ""
+    return find_text(item, "html_url") or ""

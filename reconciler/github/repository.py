@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -16,7 +16,8 @@ from msgspec import Struct
 from reconciler.errors import InputError, NotPermitted, PostFailed, TransientError
 from reconciler.github.api import GitHub
 from reconciler.github.environments import list_environments
-from reconciler.github.run import dig, find_addresses, find_number
+from reconciler.github.run import find_addresses
+from reconciler.github.shown import dig, find_instant, find_number, find_objects, find_text
 from reconciler.io.git.remotes import REPOSITORY
 from reconciler.io.http.proxy import find_proxy
 from reconciler.model import BranchRules, RequiredCheck, ShownEnvironment
@@ -66,8 +67,8 @@ class HttpRepository:
         return self._place.repository
 
     def find_default_branch(self) -> str:
-        found = dig(self._get(f"{self._place.api_url}/repos/{self.repository}", METADATA), "default_branch")
-        if not isinstance(found, str):
+        found = find_text(self._get(f"{self._place.api_url}/repos/{self.repository}", METADATA), "default_branch")
+        if found is None:
             raise PostFailed("GitHub's answer names no default branch")
         return found
 
@@ -77,11 +78,8 @@ class HttpRepository:
     def read_environment(self, name: str) -> ShownEnvironment:
         path = f"environments/{quote(name, safe='')}"
         shown = self._get(path, ACTIONS)
-        reviewers = sum(
-            len(rule.get("reviewers") or ())
-            for rule in dig(shown, "protection_rules") or ()
-            if dig(rule, "type") == "required_reviewers"
-        )
+        rules = (rule for rule in find_objects(shown, "protection_rules") if rule.get("type") == "required_reviewers")
+        reviewers = sum(len(find_objects(rule, "reviewers")) for rule in rules)
         policy = dig(shown, "deployment_branch_policy")
         if policy is None:
             return ShownEnvironment(name, None, reviewers=reviewers)
@@ -112,7 +110,7 @@ class HttpRepository:
             RequiredCheck(_text(check, "context"), _app(check.get("integration_id")))
             for rule in rules
             if rule.get("type") == "required_status_checks"
-            for check in dig(rule, "parameters", "required_status_checks") or ()
+            for check in find_objects(rule, "parameters", "required_status_checks")
         ]
         reviews = [dig(rule, "parameters") for rule in rules if rule.get("type") == "pull_request"]
         return BranchRules(frozenset(_text(rule, "type") for rule in rules), tuple(checks), **_read_reviews(reviews))
@@ -130,8 +128,8 @@ class HttpRepository:
             "non_fast_forward": dig(shown, "allow_force_pushes", "enabled") is False,
             "required_signatures": dig(shown, "required_signatures", "enabled") is True,
         }
-        checks = dig(shown, "required_status_checks", "checks") or ()
-        required = tuple(RequiredCheck(_text(one, "context"), _app(dig(one, "app_id"))) for one in checks)
+        checks = find_objects(shown, "required_status_checks", "checks")
+        required = tuple(RequiredCheck(_text(one, "context"), _app(one.get("app_id"))) for one in checks)
         reviews = _read_reviews([dig(shown, "required_pull_request_reviews")])
         return BranchRules(frozenset(kind for kind, holds in found.items() if holds), required, **reviews)
 
@@ -142,11 +140,7 @@ class HttpRepository:
             if error.status in (404, 422):
                 return None
             raise
-        text = dig(shown, "commit", "committer", "date")
-        try:
-            return datetime.fromisoformat(str(text)).astimezone(UTC)
-        except ValueError:
-            return None
+        return find_instant(shown, "commit", "committer", "date")
 
     # --- requests ----------------------------------------------------------------------------------------------
 
@@ -180,7 +174,7 @@ class _Reviews(TypedDict):
 
 def _read_reviews(found: Sequence[Any]) -> _Reviews:
     """Return what rules for pull requests require together. A protected branch has nearly the same names."""
-    counts = [find_number(dig(one, "required_approving_review_count")) for one in found]
+    counts = [find_number(one, "required_approving_review_count") for one in found]
     return _Reviews(
         approvals=max((count for count in counts if count is not None), default=0),
         last_push=any(dig(one, "require_last_push_approval") is True for one in found),
@@ -194,8 +188,7 @@ def _read_reviews(found: Sequence[Any]) -> _Reviews:
 
 
 def _text(item: Any, key: str) -> str:
-    found = dig(item, key)
-    return found if isinstance(found, str) else ""
+    return find_text(item, key) or ""
 
 
 def _app(value: Any) -> int | None:

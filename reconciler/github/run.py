@@ -13,6 +13,7 @@ from msgspec import Struct
 from reconciler.core.policy import find_pattern_fault
 from reconciler.core.urls import find_base_url_fault, host_of
 from reconciler.errors import InputError
+from reconciler.github.shown import dig, find_commit, find_head, find_number, find_text
 from reconciler.io.files import read_regular
 from reconciler.io.git.command import COMMIT
 from reconciler.io.git.remotes import REPOSITORY
@@ -55,8 +56,7 @@ class WorkflowRun(Struct, frozen=True):
 
     @property
     def default_branch(self) -> str | None:
-        found = dig(self.event, "repository", "default_branch")
-        return found if isinstance(found, str) else None
+        return find_text(self.event, "repository", "default_branch")
 
     @property
     def may_only_read(self) -> bool:
@@ -66,33 +66,11 @@ class WorkflowRun(Struct, frozen=True):
         return self.actor == DEPENDABOT or dig(self.pull_request, "head", "repo", "full_name") != self.repository
 
 
-def dig(value: Any, *keys: str) -> Any:
-    """Return the value below the keys, one after the other; None if any of them is missing."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-def find_number(shown: Any) -> int | None:
-    """Return a whole number; None for anything else, also for a Boolean, which Python takes for an int."""
-    return shown if isinstance(shown, int) and not isinstance(shown, bool) else None
-
-
-def find_head(pull_request: Any) -> str | None:
-    """Return the last commit of a pull request, from the event or the API."""
-    return find_commit(dig(pull_request, "head", "sha"))
-
-
-def find_commit(shown: Any) -> str | None:
-    """Return the full name of a commit; None for anything else."""
-    return shown if isinstance(shown, str) and COMMIT.fullmatch(shown) else None
-
-
 def to_pull_request(shown: Any) -> PullRequest | None:
     """Return a pull request from the event or the API; None for anything else."""
     if not isinstance(shown, Mapping):
         return None
-    return PullRequest(find_number(shown.get("number")), find_head(shown), shown.get("state") == "open")
+    return PullRequest(find_number(shown, "number"), find_head(shown), shown.get("state") == "open")
 
 
 class MergeGroup(Struct, frozen=True):
@@ -110,9 +88,8 @@ def find_merge_group(event: Mapping[str, Any]) -> MergeGroup | None:
     shown = event.get("merge_group")
     if not isinstance(shown, Mapping):
         return None
-    ref = shown.get("head_ref")
-    branch = _QUEUE_BRANCH.fullmatch(ref) if isinstance(ref, str) else None
-    return MergeGroup(find_commit(shown.get("base_sha")), int(branch[1]) if branch else None)
+    branch = _QUEUE_BRANCH.fullmatch(find_text(shown, "head_ref") or "")
+    return MergeGroup(find_commit(shown, "base_sha"), int(branch[1]) if branch else None)
 
 
 def find_run(environ: Mapping[str, str]) -> WorkflowRun:

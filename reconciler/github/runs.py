@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -14,7 +13,7 @@ from reconciler.core.workflow.schedule import ACTIVE, COMPLETED, PUSH, ApplyRun
 from reconciler.errors import PostFailed
 from reconciler.github.api import GitHub
 from reconciler.github.posts import AUTHOR
-from reconciler.github.run import dig, find_number
+from reconciler.github.shown import dig, find_number, find_text, read_instant
 
 ENDED_RUNS = 50  # the last ended runs are enough, because the one that was begun last counts
 _PAGE_ADDRESS = re.compile(r"https?://[!-~]+")  # the characters that would end a link in Markdown are removed below
@@ -24,7 +23,7 @@ def list_jobs(github: GitHub, run_id: str, attempt: int) -> list[RunJob]:
     """Return the jobs of one attempt of a run. Raises PostFailed."""
     path = f"actions/runs/{run_id}/attempts/{attempt}/jobs"
     jobs = github.list_all(path, key="jobs")
-    return [RunJob(_text(one, "name"), _text_or_none(one, "conclusion"), read_page(one)) for one in jobs]
+    return [RunJob(_text(one, "name"), _text_or_none(one, "conclusion"), _find_page(one)) for one in jobs]
 
 
 def list_apply_runs(github: GitHub, branch: str, head: str) -> list[ApplyRun]:
@@ -50,7 +49,7 @@ def list_apply_runs(github: GitHub, branch: str, head: str) -> list[ApplyRun]:
 
 
 def _parse_run(shown: Mapping[str, Any]) -> ApplyRun:
-    run_id = find_number(shown.get("id"))
+    run_id = find_number(shown, "id")
     if run_id is None:
         raise PostFailed("GitHub's answer does not say the id of a run")
     event = _text(shown, "event")
@@ -60,35 +59,24 @@ def _parse_run(shown: Mapping[str, Any]) -> ApplyRun:
         status=_text(shown, "status"),
         conclusion=_text_or_none(shown, "conclusion"),
         # a new attempt of an old run counts from its own start
-        begun_at=read_instant(shown.get("run_started_at") or shown.get("created_at")),
+        begun_at=read_instant(shown, "run_started_at" if shown.get("run_started_at") else "created_at"),
         # a run that a user begins by hand may be narrowed by its inputs, which no call shows
         whole=event == PUSH or dig(shown, "actor", "login") == AUTHOR,
-        url=read_page(shown),
+        url=_find_page(shown),
     )
 
 
-def read_instant(shown: object) -> datetime:
-    """Return an instant such as `2026-11-26T12:00:00Z`. Raises PostFailed."""
-    try:
-        at = datetime.fromisoformat(shown) if isinstance(shown, str) else None
-    except ValueError:
-        at = None
-    if at is None:
-        raise PostFailed("GitHub's answer does not say when")
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-
-
-def read_page(shown: Mapping[str, Any]) -> str:
+def _find_page(shown: Mapping[str, Any]) -> str:
     """Return the address of an item's page, in a form that is safe in a link; empty if it has none."""
-    found = shown.get("html_url")
-    if not isinstance(found, str) or not _PAGE_ADDRESS.fullmatch(found):
+    found = find_text(shown, "html_url")
+    if found is None or not _PAGE_ADDRESS.fullmatch(found):
         return ""
     return re.sub(r"[()<>\[\]\\`|]", "", found)
 
 
 def _text(shown: Mapping[str, Any], key: str) -> str:
-    found = shown.get(key)
-    if not isinstance(found, str):
+    found = find_text(shown, key)
+    if found is None:
         raise PostFailed(f"GitHub's answer does not say the {key} of a run or job")
     return found
 

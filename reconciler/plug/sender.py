@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from types import TracebackType
 from typing import Self, assert_never
@@ -16,6 +15,7 @@ from reconciler.core.answers import MAX_ANSWER_BYTES, MAX_DEPTH, Incomplete, Jud
 from reconciler.core.attempts import Attempt
 from reconciler.io.http.causes import Cause, Hop
 from reconciler.io.http.client import Connections, Reply
+from reconciler.io.http.retry_after import parse_retry_after
 from reconciler.plug.credentials import EnvironCredentials
 
 USER_AGENT = f"reconciler/{__version__}"
@@ -98,19 +98,3 @@ def explain_unreadable(why: Incomplete, *, coding: str = "") -> str:
             return "the answer is not complete"
         case _:
             assert_never(why)
-
-
-def parse_retry_after(header: str | None, now: datetime) -> float | None:
-    """Return the seconds to wait from either form of the header; None if the header can't be used."""
-    if header is None:
-        return None
-    text = header.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:12])
-    try:
-        until = parsedate_to_datetime(text)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - now).total_seconds())

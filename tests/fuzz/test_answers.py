@@ -19,12 +19,12 @@ from msgspec.structs import replace
 from reconciler.core.attempts import Attempt
 from reconciler.core.partner_account import FIELDS
 from reconciler.core.receivers import Place, ProbeResult, Receiver
+from reconciler.io.http.retry_after import parse_retry_after
 from reconciler.model import EVENTS, CheckStage, Desired, Event
 from reconciler.plug.client import HttpPlug
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.partner import HttpObserver
 from reconciler.plug.secret import Secret
-from reconciler.plug.sender import parse_retry_after
 from reconciler.receivers.network import HttpReceivers
 from tests.fakes import make_desired
 from tests.fuzz.hostile import CANARY, PIECES, bounded, hostile_texts, mutated

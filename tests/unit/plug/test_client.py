@@ -16,7 +16,6 @@ import sys
 import time
 import tracemalloc
 import zlib
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,6 @@ from reconciler.core.attempts import Attempt, Fate
 from reconciler.model import AuthScheme, BodyForm, Desired
 from reconciler.plug.client import HttpPlug
 from reconciler.plug.credentials import EnvironCredentials
-from reconciler.plug.sender import parse_retry_after
 from tests.fakes import make_desired
 from tests.wire import answering, http, keep_silent, packed, read_request, server
 
@@ -290,27 +288,6 @@ def test_a_certificate_that_is_not_accepted_is_unsent(
         attempt = put(port, scheme="https")
     assert attempt.fate is fate
     assert ("the certificate of Plug (localhost" in attempt.message) is (fate is Fate.UNSENT)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, None),
-        ("7", 7.0),
-        (" 120 ", 120.0),
-        ("Mon, 23 Nov 2026 12:01:00 GMT", 60.0),
-        ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
-        ("Mon, 23 Nov 2026 12:01:00 -0000", 60.0),
-        ("Mon, 23 Nov 2026 12:01:00", 60.0),
-        ("soon", None),
-        ("-1", None),
-        ("1.5", None),
-        ("9" * 400, 999_999_999_999.0),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
-    """Any other text is ignored."""
-    assert parse_retry_after(header, datetime(2026, 11, 23, 12, 0, tzinfo=UTC)) == seconds
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
