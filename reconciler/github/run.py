@@ -102,7 +102,7 @@ def find_run(environ: Mapping[str, str]) -> WorkflowRun:
     if missing:
         hint = "this command runs in a GitHub workflow, which sets them"
         raise InputError(problems=[Problem.of(name, "is not set", hint) for name in missing])
-    hint = "GitHub's runner sets it otherwise"
+    hint = "leave it as GitHub's runner sets it"
     malformed = [name for name, form in _FORMS.items() if not form.fullmatch(environ[name])]
     if malformed:
         raise InputError(problems=[Problem.of(name, "is malformed", hint) for name in malformed])
@@ -132,7 +132,7 @@ def find_addresses(environ: Mapping[str, str]) -> tuple[str, str]:
     own = [] if server.startswith("*") or find_pattern_fault(server) else [server, f"api.{server}"]
     fault = find_base_url_fault(api_url, ["api.github.com", *own])
     if fault is not None:
-        hint = "it is https, and its host that of GITHUB_SERVER_URL, or api. before it"
+        hint = "write https:// and the host of GITHUB_SERVER_URL, or that host with api. before it"
         raise InputError.of("GITHUB_API_URL", fault.message, hint)
     return server_url, api_url
 

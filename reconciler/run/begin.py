@@ -176,7 +176,7 @@ class Beginning(Struct):
             return []
         hint = (
             f"if that is meant: set the label `{label}` on the pull request that made commit "
-            f"{shorten_commit(self.request.commit)}, and run this run's failed jobs again; or {_BY_HAND} {name}"
+            f"{shorten_commit(self.request.commit)}, and start the failed jobs of this run again; or {_BY_HAND} {name}"
         )
         if lift is not None:
             set_by = lift.setting.set_by
@@ -201,7 +201,9 @@ class Beginning(Struct):
             return []
         known = {name.casefold(): name for name in self.ports.list_environments()}
         meant = {one.environment.casefold() for one in planned.plan.environments}
-        others = [name for name in known if name not in meant]  # one of these may be a missing one, mistyped
+        others = [
+            name for name in known if name not in meant
+        ]  # one of these may be the missing one with a typing error
         problems = []
         for name in wanted:
             if name.casefold() not in known:
@@ -210,7 +212,7 @@ class Beginning(Struct):
                 other = (
                     f"did you mean {known[near[0]]}, which exists? The names must be equal. If not: " if near else ""
                 )
-                hint = f"{other}{describe_making(name)}; then run this run again"
+                hint = f"{other}{describe_making(name)}; then start this run again"
                 problems.append(Problem.of("environment", message, hint))
         return problems
 

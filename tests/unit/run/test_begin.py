@@ -224,7 +224,7 @@ def test_a_missing_github_environment_is_named_with_the_command_that_makes_it() 
     assert "e01 does not exist" in problem.message
     assert problem.hint == (
         "`reconciler github setup -e e01 > setup.sh`, read it, and run it with bash; set its secrets: "
-        "`gh secret set PLUG_TOKEN --env e01`; then run this run again"
+        "`gh secret set PLUG_TOKEN --env e01`; then start this run again"
     )
     bench.request = replace(bench.request, layout=SECRET, sees_token=True)
     (problem,) = bench.begin().problems
