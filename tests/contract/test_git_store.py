@@ -15,13 +15,12 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.core.record import Claim, begin_intent, clear, confirm, mark_in_doubt
-from reconciler.errors import Conflict, Corrupt, InputError, Unreachable
+from reconciler.errors import Conflict, Corrupt, Unreachable
 from reconciler.io.git.command import GitFailed
 from reconciler.io.git.scratch import ScratchRepository
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
 from reconciler.state.git import BACKOFF_CAP_S, MAX_PUSHES, GitStore
-from reconciler.state.open import open_store
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded, serve_over_http
 from tests.contract.test_stores import document, put
 from tests.fakes import START, make_desired
@@ -449,26 +448,6 @@ def test_a_missing_remote_and_a_folder_without_git_say_what_to_do(remote: Path, 
         ).names()
 
 
-@pytest.mark.parametrize(
-    ("script", "reason"),
-    [
-        ("echo 'protected branch' >&2; exit 1", "pre-receive hook declined (protected branch)"),
-        ("exit 1", "pre-receive hook declined"),
-    ],
-)
-def test_a_protected_branch_is_reported_and_nothing_is_forced(
-    script: str, reason: str, stores: list[GitStore], remote: Path
-) -> None:
-    """The remote's own reason is shown, where it gives one."""
-    hook = remote / "hooks" / "pre-receive"
-    hook.write_text(f"#!/bin/sh\n{script}\n")
-    hook.chmod(0o755)
-    [result] = stores[0].write([Write("production", document(), None)])
-    assert isinstance(result.error, Unreachable)
-    assert f"the remote rejected the push: {reason}. Is the branch protected" in str(result.error)
-    assert BRANCH not in git(remote, "for-each-ref")
-
-
 @pytest.mark.parametrize("other", ["refs/heads/refs/heads/reconciler-state", "refs/tags/refs/heads/reconciler-state"])
 def test_another_branch_or_tag_with_the_whole_name_of_the_branch_is_named(
     stores: list[GitStore], remote: Path, other: str
@@ -520,16 +499,6 @@ def test_the_credentials_of_the_checkout_are_enough(remote: Path, tmp_path: Path
         put(store, document())
         assert store.read(["production"])["production"].document == document()
         store.close()
-
-
-@pytest.mark.parametrize(
-    "setting",
-    ["git:", "git:origin", "git:origin/", "git:/x", "git:-o/x", "git:o/-x", "git:o/a..b", "git:o/a.lock", "git:o/a b"],
-)
-def test_a_setting_that_names_no_branch_is_refused(setting: str, tmp_path: Path) -> None:
-    """A text that git could read as an option is refused."""
-    with pytest.raises(InputError, match="git:REMOTE/BRANCH"):
-        open_store(setting, tmp_path)
 
 
 def test_variables_have_the_last_word_over_what_a_checkout_kept(remote: Path, tmp_path: Path) -> None:
