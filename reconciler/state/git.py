@@ -422,8 +422,7 @@ class GitStore:
             [(write.environment, self._decode_or_none(tip, write.environment), write.document) for write in writes]
         )
         identity = f"reconciler <reconciler@localhost> {int(time.time())} +0000\n".encode()
-        stream = [b"feature done\n"]
-        stream.append(f"commit {NEXT_REF}\nmark :1\nauthor ".encode() + identity + b"committer " + identity)
+        stream = [f"commit {NEXT_REF}\nmark :1\nauthor ".encode() + identity + b"committer " + identity]
         stream.append(_data(message.encode()))
         stream.append(b"from " + tip.commit.encode() + b"\n" if tip.commit else b"")
         for one in kept:

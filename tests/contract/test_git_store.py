@@ -280,8 +280,11 @@ def test_a_removal_whose_answer_is_lost_is_recognised(stores: list[GitStore], tm
     one.close()
 
 
-def test_a_branch_that_others_push_to_all_the_time_is_given_up(remote: Path, tmp_path: Path) -> None:
-    """It ends after a bounded number of pushes, with pauses; each document has the reason."""
+def test_a_branch_that_others_push_to_all_the_time_is_given_up(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends after a bounded number of pushes, with pauses that double up to a limit; each document has the reason."""
+    monkeypatch.setattr("random.random", lambda: 1.0)
     naps: list[float] = []
     busy = GitStore(make_clone(remote, tmp_path / "busy"), "origin", BRANCH)
     slow = open_meddled(
@@ -291,8 +294,7 @@ def test_a_branch_that_others_push_to_all_the_time_is_given_up(remote: Path, tmp
     )
     results = slow.write([Write(name, document(name), None) for name in "ab"])
     assert all("12 pushes lost to others in a row. Run again" in str(result.error) for result in results)
-    assert len(naps) == MAX_PUSHES
-    assert max(naps) <= BACKOFF_CAP_S
+    assert naps == [0.2, 0.4, 0.8, 1.6, 3.2, *[BACKOFF_CAP_S] * (MAX_PUSHES - 5)]
     assert busy.names() == {f"e{number}" for number in range(MAX_PUSHES)}
     busy.close()
     slow.close()
