@@ -78,6 +78,7 @@ def test_a_long_line_is_cut_around_its_part(before: int) -> None:
         (f"a: https://x/{TOKEN}?k={SECRET}&x", "a: https://x/***?k=***&x"),
         (f"a: https://x/{JWT}", "a: https://x/***"),
         ("a: https://me:pass@x/", "a: https://***@x/"),
+        ("a: https://me:pa@ss@x/", "a: https://***@x/"),
         ("a: {token: unknown-value, b: 1}", "a: {token: ***"),
         ('{"a": 1, "authorization": "Bearer x"}', '{"a": 1, "authorization": ***'),
         ('{"token":98765432, "wave": 1}', '{"token":***'),
