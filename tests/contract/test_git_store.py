@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from reconciler.core.record import Claim, begin_intent, clear, confirm, mark_in_doubt
 from reconciler.errors import Conflict, Corrupt, Unreachable
-from reconciler.io.git.command import GitFailed
+from reconciler.io.git.command import GitFailed, GitUnusable
 from reconciler.io.git.scratch import ScratchRepository
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
@@ -368,16 +368,21 @@ def test_what_a_host_puts_beside_a_state_is_passed_over(stores: list[GitStore], 
 
 
 def test_a_write_that_fails_on_this_machine_fails_each_document(stores: list[GitStore], tmp_path: Path) -> None:
-    """It fails before a push; the temporary folder may be full."""
+    """It fails before a push; the temporary folder may be full, or the checkout removed."""
+    errors = [
+        GitFailed(128, "", "fatal: write error: No space left on device"),
+        GitUnusable("/srv/checkout is gone, and git works there"),
+    ]
 
-    def fill(command: str) -> None:
+    def fail(command: str) -> None:
         if command == "fast-import":
-            raise GitFailed(128, "", "fatal: write error: No space left on device")
+            raise errors.pop(0)
 
-    one = open_meddled(tmp_path / "one", before=fill)
-    results = one.write([Write(name, document(name), None) for name in "ab"])
-    assert [one.environment for one in results] == ["a", "b"]
-    assert all("Look at the disk of the temporary folder (TMPDIR, now " in str(one.error) for one in results)
+    one = open_meddled(tmp_path / "one", before=fail)
+    for message in ("Look at the disk of the temporary folder (TMPDIR, now ", "state: /srv/checkout is gone"):
+        results = one.write([Write(name, document(name), None) for name in "ab"])
+        assert [result.environment for result in results] == ["a", "b"]
+        assert all(isinstance(result.error, Unreachable) and message in str(result.error) for result in results)
     assert one.names() == frozenset()
     one.close()
 
