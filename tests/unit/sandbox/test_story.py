@@ -31,7 +31,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 class Commands:
-    """Ends each command with the exit code that the story expects. `does` gets the words, and does the command's work."""
+    """Ends each command with the exit code that the story expects. `does` does the work of the typed words."""
 
     def __init__(self, does: Callable[[str], object]) -> None:
         self._does = does
