@@ -223,7 +223,7 @@ def rename(session: Session, old: str, new: str, yes: bool) -> int:
     Example:
       reconciler state rename staging homologacao
     """
-    from reconciler.state.document import is_environment_name
+    from reconciler.core.portable import is_environment_name
 
     if not is_environment_name(new):
         hint = "write up to 63 characters of a-z, 0-9, '.', '_' and '-'; begin with a letter or digit"

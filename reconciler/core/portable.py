@@ -1,14 +1,24 @@
-"""Names that work on every operating system: not reserved, and distinct even if case is ignored.
+"""Names of environments, and names that work on every operating system: not reserved, distinct even without case.
 
 See docs/manifests.md.
 """
 
 from __future__ import annotations
 
+import re
+
+ENVIRONMENT_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
+
+_ENVIRONMENT = re.compile(ENVIRONMENT_NAME)
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"}
     | {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"}
 )
+
+
+def is_environment_name(name: str) -> bool:
+    """Return whether a text is a valid name of an environment."""
+    return _ENVIRONMENT.fullmatch(name) is not None
 
 
 def find_reserved_fault(name: str) -> str | None:

@@ -166,7 +166,7 @@ def read_regular(path: str | Path, limit: int) -> bytes:
 
 
 def read_with_stat(path: str | Path, limit: int, patience: Patience | None = None) -> tuple[bytes, os.stat_result]:
-    """Return the content of a regular file as `read_regular` does, and what the system says about it, as its owner."""
+    """Return the content of a regular file as `read_regular` does, and its `os.stat_result`, which has the owner."""
     descriptor = os.open(path, _TO_READ) if patience is None else patience.call(_open_to_read, path)
     try:
         found = os.fstat(descriptor)

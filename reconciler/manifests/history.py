@@ -21,6 +21,7 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from reconciler.core.digest import manifests_digest
+from reconciler.core.portable import is_environment_name
 from reconciler.core.workflow.strict import LastChange
 from reconciler.errors import InputError
 from reconciler.io.git.command import GitError
@@ -30,7 +31,6 @@ from reconciler.manifests.file_names import DEFAULTS
 from reconciler.manifests.load import load_tree, stem_of
 from reconciler.manifests.merged import Tree, TreeOptions
 from reconciler.manifests.nodes import File, parse_file
-from reconciler.manifests.schema import ENVIRONMENT_PATTERN
 from reconciler.manifests.tree import ManifestFileKind, find_kind
 from reconciler.ports import MergedPull
 
@@ -397,7 +397,7 @@ def find_name(data: bytes) -> str | None:
     if not isinstance(file, File) or "environment" not in file.values:
         return _STEM
     name = file.values["environment"]
-    return name if isinstance(name, str) and re.fullmatch(ENVIRONMENT_PATTERN, name) else None
+    return name if isinstance(name, str) and is_environment_name(name) else None
 
 
 def find_meaning(data: bytes) -> str | None:

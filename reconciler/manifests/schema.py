@@ -15,12 +15,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from reconciler.core.portable import ENVIRONMENT_NAME
 from reconciler.core.slips import make_environment_name
 from reconciler.manifests import STORED_SCHEMA
 from reconciler.manifests.nodes import AmbiguousScalar, File, KeyPath, dotted
 from reconciler.model import EVENTS, AuthScheme, BodyForm
 
-ENVIRONMENT_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+ENVIRONMENT_PATTERN = f"^{ENVIRONMENT_NAME}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 

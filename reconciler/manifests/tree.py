@@ -21,7 +21,7 @@ from reconciler.manifests.file_names import (
     is_lookalike,
     is_nearly_defaults,
 )
-from reconciler.model import Problem
+from reconciler.model import Fault, Problem
 from reconciler.text.escape import for_terminal
 
 MAX_BYTES = 1024 * 1024  # of a manifest
@@ -177,17 +177,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _find_link_fault(target: Path, root: Path, parents: tuple[Path, ...]) -> tuple[str, str] | None:
-    """Return what is wrong with a symbolic link to `target`, and what to do about it."""
+def _find_link_fault(target: Path, root: Path, parents: tuple[Path, ...]) -> Fault | None:
+    """Return what is wrong with a symbolic link to `target`."""
     if not os.path.exists(target):  # noqa: PTH110 - exists() fails on a name that is too long
-        return "is a symbolic link to nothing", "remove it, or fix its target"
+        return Fault("is a symbolic link to nothing", "remove it, or fix its target")
     if not target.is_relative_to(root):
-        return "is a symbolic link that leaves the tree", "copy into the tree what it points at"
+        return Fault("is a symbolic link that leaves the tree", "copy into the tree what it points at")
     if target in parents:
-        return "is a symbolic link to a folder around it", "remove it"
+        return Fault("is a symbolic link to a folder around it", "remove it")
     if target.is_dir() and not _is_skipped(target, root):
         # links to folders of links would be read exponentially often
-        return "is a symbolic link to a folder that is read already", "remove it"
+        return Fault("is a symbolic link to a folder that is read already", "remove it")
     return None
 
 

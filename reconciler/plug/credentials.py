@@ -67,7 +67,9 @@ def _read_file(
     try:
         path = Path(setting).expanduser()
     except RuntimeError:
-        return None, (Problem.of(key, f"{setting} names nobody's home folder", "write the whole path"),)
+        return None, (
+            Problem.of(key, f"{setting} begins with the home folder of an unknown user", "write the whole path"),
+        )
     try:
         return load(folder / path, setting), ()
     except InputError as error:

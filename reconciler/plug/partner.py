@@ -42,7 +42,7 @@ class HttpObserver(Sender):
         token: Secret,
         token_env: str,
         *,
-        hidden: Sequence[Secret] = (),
+        hidden: Sequence[Secret],
         timeout_s: float,
         environ: Mapping[str, str],
     ) -> None:

@@ -27,6 +27,7 @@ import anyio
 import httpx
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSAttribute
+from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.core.receivers import Answer, Place, ProbeResult, Receiver, choose_addresses, is_address
@@ -76,7 +77,7 @@ class HttpReceivers:
             async with asyncio.timeout(self._timeout_s):
                 found = tuple(dict.fromkeys(await self._find(place)))
         except TimeoutError:
-            message = f"the name of {place.host} was not resolved within {self._limit}"
+            message = f"the name of {place.host} was not resolved within {self._shown_timeout}"
             return ProbeResult(CheckStage.DNS, message=message)
         except (OSError, UnicodeError) as error:
             cause, _ = find_cause(error, Stage.CONNECT)
@@ -105,19 +106,20 @@ class HttpReceivers:
         end = time.monotonic() + self._timeout_s
         first: Failure | None = None
         for number, address in enumerate(usable):
-            begun = time.monotonic()
+            begun_at = time.monotonic()
             hop = Hop(f"{address} port {place.port}", SETTING)
             try:
-                async with asyncio.timeout(max(0.0, end - begun) / (len(usable) - number)):
+                async with asyncio.timeout(max(0.0, end - begun_at) / (len(usable) - number)):
                     stream = await streams.connect(address, place.port)
             except TimeoutError:
-                first = first or Failure(Stage.CONNECT, hop, Cause.TIMEOUT, self._limit)
+                first = first or Failure(Stage.CONNECT, hop, Cause.TIMEOUT, self._shown_timeout)
                 continue
             except OSError as error:
                 first = first or Failure(Stage.CONNECT, hop, *find_cause(error, Stage.CONNECT))
                 continue
-            return await self._shake_hands(place, _Connected(stream, found, address, begun), end)
-        return ProbeResult(CheckStage.CONNECT, found, message=first.describe() if first else "")
+            return await self._shake_hands(place, _Connected(stream, found, address, begun_at), end)
+        assert first is not None, "there is at least one address"
+        return ProbeResult(CheckStage.CONNECT, found, message=first.describe())
 
     async def _shake_hands(self, place: Place, connected: _Connected, end: float) -> ProbeResult:
         """Make a TLS handshake over a new connection, if the scheme is https, and close it."""
@@ -129,7 +131,7 @@ class HttpReceivers:
                 async with asyncio.timeout(max(0.0, end - time.monotonic())):
                     stream = await streams.wrap_in_tls(stream, self._connections.tls, place.host)
             except TimeoutError:
-                failure = Failure(Stage.TLS, Hop(place.host, SETTING), Cause.TIMEOUT, self._limit)
+                failure = Failure(Stage.TLS, Hop(place.host, SETTING), Cause.TIMEOUT, self._shown_timeout)
             except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:  # ssl.SSLError too
                 failure = Failure(Stage.TLS, Hop(place.host, SETTING), *find_cause(error, Stage.TLS))
             else:
@@ -170,21 +172,20 @@ class HttpReceivers:
         await self._connections.leave(place)
 
     @property
-    def _limit(self) -> str:
-        return self._connections.limit
+    def _shown_timeout(self) -> str:
+        return self._connections.shown_timeout
 
 
-class _Connected:
-    """A connection to one address of a name, with the results so far."""
+class _Connected(Struct, frozen=True):
+    """A connection to one address of a name, and all addresses of the name. `begun_at` is of the monotonic clock."""
 
-    def __init__(self, stream: ByteStream, addresses: tuple[str, ...], address: str, begun: float) -> None:
-        self.stream = stream
-        self.addresses = addresses
-        self.address = address
-        self._begun = begun
+    stream: ByteStream
+    addresses: tuple[str, ...]
+    address: str
+    begun_at: float
 
     def result(self, stage: CheckStage, certificate_until: datetime | None = None) -> ProbeResult:
-        seconds = round(time.monotonic() - self._begun, 3)
+        seconds = round(time.monotonic() - self.begun_at, 3)
         return ProbeResult(stage, self.addresses, self.address, certificate_until, seconds)
 
 

@@ -58,7 +58,7 @@ class PolicySettings(_Group):
     denied_hosts: Hosts = _described("policy.denied_hosts", ())
 
 
-active_sources: ContextVar[tuple[PydanticBaseSettingsSource, ...]] = ContextVar("_sources", default=())
+active_sources: ContextVar[tuple[PydanticBaseSettingsSource, ...]] = ContextVar("active_sources", default=())
 
 
 class Settings(BaseSettings):

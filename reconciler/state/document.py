@@ -10,13 +10,13 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import asdict
 
+from reconciler.core.portable import is_environment_name
 from reconciler.errors import Corrupt, NewerFormat, SeveralUnreadable, StateError
 from reconciler.io.progress import counted
 from reconciler.model import Applied, Document, Head, HistoryEntry, Original, Stored
 from reconciler.ports import Write
 from reconciler.state.canonical import encode_canonically
 from reconciler.state.reading import (
-    ENVIRONMENT_NAME,
     MAX_SERIAL,
     DocumentPart,
     Misfit,
@@ -73,10 +73,6 @@ def _make_corrupt(environment: str, where: str, what: str, version: str, older: 
         f"apply then sends all webhooks of {environment}",
         version,
     )
-
-
-def is_environment_name(name: str) -> bool:
-    return ENVIRONMENT_NAME.fullmatch(name) is not None
 
 
 # --- encoding --------------------------------------------------------------------------------------

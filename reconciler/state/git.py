@@ -27,6 +27,7 @@ from reconciler.errors import Conflict, Corrupt, StateError, Unreachable
 from reconciler.io.git.checkout import advise_ownership
 from reconciler.io.git.command import NO_REASON, GitError, GitFailed, GitUnusable
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
+from reconciler.io.git.tip import find_commit
 from reconciler.model import Document, Original, Snapshot, Stored
 from reconciler.ports import Changes, Write, WriteAccess, WriteResult
 from reconciler.state.changes import Found, find_changes
@@ -89,6 +90,14 @@ class Tip(Struct, frozen=True):
     commit: str | None = None
     blobs: Mapping[str, Blob] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
+
+
+class Encoded(Struct, frozen=True):
+    """A write with the bytes that it stores, None for a removal. `fault` says why there are none to store."""
+
+    write: Write
+    data: bytes | None
+    fault: StateError | None = None
 
 
 class Git(Protocol):
@@ -225,12 +234,19 @@ class GitStore:
 
     def _decode(self, decode: Decode[T], name: str, blob: Blob, data: bytes | None) -> T:
         """Decode a document. `data` is None if it is too large and was not read."""
-        where = f"{self.location}:{name}{SUFFIX}"
-        branch = f"{self._remote}/{self._branch}"
-        older = f"`git fetch {self._remote}`, then `git log -p {branch} -- {name}{SUFFIX}`"
         if data is None:
-            raise make_too_large(name, where, blob.object_id, older)
-        return decode(data, environment=name, where=where, older=older)
+            raise self._make_too_large(name, blob)
+        return decode(data, environment=name, where=self._file(name), older=self._explain_older(name))
+
+    def _make_too_large(self, name: str, blob: Blob) -> Corrupt:
+        return make_too_large(name, self._file(name), blob.object_id, self._explain_older(name))
+
+    def _file(self, name: str) -> str:
+        return f"{self.location}:{name}{SUFFIX}"
+
+    def _explain_older(self, name: str) -> str:
+        """Return the commands that show the older versions of a document."""
+        return f"`git fetch {self._remote}`, then `git log -p {self._remote}/{self._branch} -- {name}{SUFFIX}`"
 
     def _refresh(self) -> Tip:
         """Return the branch as it is now. Raises Unreachable: a fetch that fails never counts as an empty state."""
@@ -275,12 +291,7 @@ class GitStore:
                 f"state: there is no remote named {self._remote!r} here. Add it (`git remote add NAME URL`), "
                 "or set `state` to git:REMOTE/BRANCH with one that `git remote -v` lists, or to a folder"
             )
-        listed = self._git.run("ls-remote", "--refs", REMOTE, self._ref).decode()
-        for line in listed.splitlines():
-            commit, _, ref = line.partition("\t")
-            if ref == self._ref:
-                return commit
-        return None
+        return find_commit(self._git.run, self._ref)
 
     def _read_tree(self, commit: str) -> dict[str, Blob]:
         """Return the documents of a commit with their sizes, without reading them."""
@@ -295,8 +306,8 @@ class GitStore:
             elif not _OWN_FILE.fullmatch(name):
                 raise Corrupt(
                     f"state: {self.location} holds {name!r}, which is not a state document: a branch of its own is "
-                    "needed. If this branch is your state's, remove that from it with git; else set `state` to another "
-                    "branch, say git:origin/reconciler-state"
+                    "needed. If this branch is your state's, remove that file or folder from it with git; else set "
+                    "`state` to another branch, such as git:origin/reconciler-state"
                 )
         return blobs
 
@@ -359,19 +370,20 @@ class GitStore:
         return [WriteResult(write.environment, None, fault) for write in writes]
 
     def _write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        encoded = [_encode(write) for write in writes]
         tip = self._tip if self._tip is not None else self._refresh()
         unmoved = 0
         for attempt in range(MAX_PUSHES):
             self._load(tip, [write.environment for write in writes])
             # A push without an answer may still have landed: then the document on the branch is ours.
-            landed = [attempt > 0 and _has_landed(tip, write) for write in writes]
+            landed = [attempt > 0 and _has_landed(tip, one) for one in encoded]
             results = [
-                _make_result(write) if is_ours else _compare(tip, write)
-                for write, is_ours in zip(writes, landed, strict=True)
+                _make_result(one) if is_ours else self._compare(tip, one)
+                for one, is_ours in zip(encoded, landed, strict=True)
             ]
             kept = [
-                write
-                for write, result, is_ours in zip(writes, results, landed, strict=True)
+                one
+                for one, result, is_ours in zip(encoded, results, landed, strict=True)
                 if result.error is None and not is_ours
             ]
             if not kept:
@@ -391,22 +403,34 @@ class GitStore:
         fault = Unreachable(f"state: {self.location}: {MAX_PUSHES} pushes lost to others in a row. Run again")
         return [WriteResult(write.environment, None, fault) for write in writes]
 
-    def _commit(self, tip: Tip, writes: Sequence[Write]) -> str:
+    def _compare(self, tip: Tip, one: Encoded) -> WriteResult:
+        """Return the result of a write to this tip: a conflict if it expects another version than the tip has."""
+        name, before = one.write.environment, tip.contents.get(one.write.environment)
+        version = None if before is None else version_of(before)
+        if before is None and name in tip.blobs:
+            version = tip.blobs[name].object_id
+            if one.write.document is not None:
+                return WriteResult(name, None, self._make_too_large(name, tip.blobs[name]))
+        if version != one.write.expected:
+            return WriteResult(name, None, Conflict(name))
+        return _make_result(one)
+
+    def _commit(self, tip: Tip, kept: Sequence[Encoded]) -> str:
         """Make a commit on top of the one that was read, in one process for all documents. Return its id."""
-        before = {name: self._decode_or_none(tip, name) for name in (write.environment for write in writes)}
-        message = describe_commit([(write.environment, before[write.environment], write.document) for write in writes])
-        stream = [b"feature done\n"]
+        writes = [one.write for one in kept]
+        message = describe_commit(
+            [(write.environment, self._decode_or_none(tip, write.environment), write.document) for write in writes]
+        )
         identity = f"reconciler <reconciler@localhost> {int(time.time())} +0000\n".encode()
-        stream.append(f"commit {NEXT_REF}\nmark :1\nauthor ".encode() + identity + b"committer " + identity)
+        stream = [f"commit {NEXT_REF}\nmark :1\nauthor ".encode() + identity + b"committer " + identity]
         stream.append(_data(message.encode()))
         stream.append(b"from " + tip.commit.encode() + b"\n" if tip.commit else b"")
-        for write in writes:
-            name = f"{write.environment}{SUFFIX}".encode()
-            data = encode_write(write)
-            if data is None:
+        for one in kept:
+            name = f"{one.write.environment}{SUFFIX}".encode()
+            if one.data is None:
                 stream.append(b"D " + name + b"\n")
             else:
-                stream.append(b"M 100644 inline " + name + b"\n" + _data(data))
+                stream.append(b"M 100644 inline " + name + b"\n" + _data(one.data))
         stream.append(b"get-mark :1\ndone\n")
         return self._git.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).decode().strip()
 
@@ -489,38 +513,25 @@ def _data(content: bytes) -> bytes:
     return b"data " + str(len(content)).encode() + b"\n" + content + b"\n"
 
 
-def _compare(tip: Tip, write: Write) -> WriteResult:
-    before, blob = tip.contents.get(write.environment), tip.blobs.get(write.environment)
-    version = None if before is None else version_of(before)
-    if before is None and blob is not None:
-        version = blob.object_id
-        if write.document is not None:
-            fault = make_too_large(write.environment, f"{write.environment}{SUFFIX}", version)
-            return WriteResult(write.environment, None, fault)
-    if version != write.expected:
-        return WriteResult(write.environment, None, Conflict(write.environment))
-    return _make_result(write)
+def _encode(write: Write) -> Encoded:
+    try:
+        return Encoded(write, encode_write(write))
+    except StateError as fault:
+        return Encoded(write, None, fault)
 
 
-def _has_landed(tip: Tip, write: Write) -> bool:
+def _has_landed(tip: Tip, one: Encoded) -> bool:
     """Return whether the document on the branch is the one that we wrote. The serial makes each document unique.
 
     A document that can't be encoded was never pushed.
     """
-    if write.document is None:
-        return write.environment not in tip.blobs
-    try:
-        return tip.contents.get(write.environment) == encode_write(write)
-    except StateError:
-        return False
+    if one.write.document is None:
+        return one.write.environment not in tip.blobs
+    return one.fault is None and tip.contents.get(one.write.environment) == one.data
 
 
-def _make_result(write: Write) -> WriteResult:
-    try:
-        data = encode_write(write)
-    except StateError as fault:
-        return WriteResult(write.environment, None, fault)
-    return WriteResult(write.environment, None if data is None else version_of(data))
+def _make_result(one: Encoded) -> WriteResult:
+    return WriteResult(one.write.environment, None if one.data is None else version_of(one.data), one.fault)
 
 
 def _make_object_id(data: bytes) -> str:
@@ -542,14 +553,15 @@ def _split(tip: Tip, names: Sequence[str]) -> Iterator[list[str]]:
         yield few
 
 
-def _make_tip(tip: Tip, writes: Sequence[Write], commit: str) -> Tip:
+def _make_tip(tip: Tip, kept: Sequence[Encoded], commit: str) -> Tip:
+    """Return the branch after the push of `commit`, which stored these writes."""
     blobs, contents = dict(tip.blobs), dict(tip.contents)
-    for write in writes:
-        data = encode_write(write)
-        if data is None:
-            blobs.pop(write.environment, None)
-            contents.pop(write.environment, None)
+    for one in kept:
+        name = one.write.environment
+        if one.data is None:
+            blobs.pop(name, None)
+            contents.pop(name, None)
         else:
-            contents[write.environment] = data
-            blobs[write.environment] = Blob(_make_object_id(data), len(data))
+            contents[name] = one.data
+            blobs[name] = Blob(_make_object_id(one.data), len(one.data))
     return Tip(commit, blobs, contents)

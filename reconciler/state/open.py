@@ -88,7 +88,7 @@ def _find_text_fault(setting: str, scheme: str, rest: str) -> Fault | None:
         if text != text.strip():
             return Fault("begins or ends with a space", "remove it")
     if "$" in setting or (_TEMPLATE.search(setting) and not setting.startswith("file://")):
-        return Fault("has a place-holder such as $NAME, which is not filled in", "write the value in its place")
+        return Fault("has a placeholder such as $NAME, which is not filled in", "write the value in its place")
     return None
 
 
@@ -202,7 +202,7 @@ def _parse_git(place: str, folder: Path, environ: Mapping[str, str] | None) -> C
     known = _REMOTE.fullmatch(remote) and _BRANCH.fullmatch(branch) and not _NO_BRANCH.search(branch)
     if not slash or not known or branch == "HEAD":
         hint = "write git:REMOTE/BRANCH, as in git:origin/reconciler-state"
-        raise _wrong(Fault("names no remote and branch", hint))
+        raise _wrong(Fault("does not name a remote and a branch", hint))
 
     def open_git() -> StateStore:
         from reconciler.state.git import GitStore
@@ -215,7 +215,7 @@ def _parse_git(place: str, folder: Path, environ: Mapping[str, str] | None) -> C
 def _parse_bucket(setting: str) -> Callable[[], StateStore]:
     if not _BUCKET.fullmatch(setting):
         hint = "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"
-        raise _wrong(Fault("names no bucket", hint))
+        raise _wrong(Fault("does not name a bucket", hint))
 
     def open_bucket() -> StateStore:
         from reconciler.state.objects import ObjectStore

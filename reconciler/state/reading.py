@@ -30,7 +30,6 @@ from reconciler.model import (
 )
 from reconciler.state.canonical import encode_canonically
 
-ENVIRONMENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 MAX_SERIAL = 2**53  # up to here, every JSON parser reads integers exactly
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _NO_TIME = "it should be a time such as 2026-11-23T12:00:00Z"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 MASK = "***"
 START = 4  # values are found by their first 4 characters; a shorter value is not hidden, as it occurs in any text
-_USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")  # up to the last @ before the path: a password may hold one
 
 
 class HiddenValues:

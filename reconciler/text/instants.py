@@ -18,7 +18,7 @@ def instant(at: None) -> None: ...
 
 def instant(at: datetime | None) -> str | None:
     """Return an instant such as `2026-11-23T12:00:00Z`."""
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at is None else at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def is_in_future(at: datetime, now: datetime) -> bool:

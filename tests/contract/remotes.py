@@ -115,7 +115,7 @@ def serve_guarded(remote: Path, allows: Callable[[str | None, bool], bool]) -> I
                 "PATH": os.environ["PATH"],
                 "GIT_PROJECT_ROOT": str(remote.parent),
                 "GIT_HTTP_EXPORT_ALL": "1",
-                "REMOTE_USER": "somebody",  # pushes are taken of a named user alone
+                "REMOTE_USER": "ana",  # git accepts pushes of a named user alone
                 "REQUEST_METHOD": self.command,
                 "PATH_INFO": path,
                 "QUERY_STRING": query,

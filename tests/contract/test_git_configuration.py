@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import Unreachable
+from reconciler.errors import Corrupt, Unreachable
 from reconciler.ports import Write
 from reconciler.state.git import GitStore
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded
@@ -141,7 +141,6 @@ def test_the_address_that_is_read_is_the_one_that_is_pushed_to(
     case: str, remote: Path, clone: Path, home: Path, tmp_path: Path
 ) -> None:
     """A second address, which would refuse or split the state, is never used."""
-    hook = remote / "hooks" / "pre-receive"
     other = tmp_path / "other.git"
     git(tmp_path, "clone", "-q", "--bare", str(remote), str(other))
     hook = other / "hooks" / "pre-receive"
@@ -309,7 +308,7 @@ def test_a_branch_whose_tree_holds_a_name_of_any_bytes_is_refused_in_words(
     commit = git(remote, "commit-tree", "-m", "by hand", tree.decode().strip()).strip()
     git(remote, "update-ref", f"refs/heads/{BRANCH}", commit)
     store = open_store(clone, home)
-    with pytest.raises(Exception, match=r"holds 'caf\\udce9', which is not a state document"):
+    with pytest.raises(Corrupt, match=r"holds 'caf\\udce9', which is not a state document"):
         store.names()
     store.close()
 

@@ -139,12 +139,12 @@ def test_two_pull_requests_on_one_environment_are_a_combination(team: Team) -> N
         assert find_combinations(changed, head, history) == ["loja"]
 
 
-def test_what_was_never_in_a_pull_request(team: Team) -> None:
+def test_an_environment_that_was_never_in_a_pull_request_is_not_reviewed(team: Team) -> None:
     begun = git(team.clone, "rev-parse", "HEAD").strip()
     assert team.find() == dict.fromkeys(NAMES, (begun, UnreviewedCause.NO_PULL_REQUEST))
 
 
-def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
+def test_a_commit_that_this_version_refuses_is_as_far_as_the_search_goes(team: Team) -> None:
     team.write({"deploy/loja.yaml": "wave: 1\nold_key: 1\n"})
     team.push()
     team.write({"deploy/loja.yaml": "wave: 1\n"})
@@ -155,7 +155,7 @@ def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
 
 
 def test_other_bytes_than_the_commit_holds_are_not_reviewed(team: Team) -> None:
-    """Somebody pushes `.gitattributes` alone: the manifests of the commit stay as they were reviewed."""
+    """A user pushes `.gitattributes` alone: the manifests of the commit stay as they were reviewed."""
     team.merge(team.open({"deploy/_defaults.yaml": URLS.replace("acme.com.br/", "acme.com.br/a+b/")}))
     assert team.find() == {}
     (team.clone / ".gitattributes").write_text("deploy/*.yaml working-tree-encoding=UTF-7\n")
@@ -173,7 +173,7 @@ def test_line_ends_of_the_checkout_are_not_another_content(team: Team) -> None:
 
 
 def test_a_link_in_place_of_the_manifests_leads_to_nothing_that_was_reviewed(team: Team) -> None:
-    """A pull request brought these files, as an example that nobody used."""
+    """A pull request brought these files, as an example that no setting named."""
     example = {name.replace("deploy", "example"): "wave: 1\n" for name in ("deploy/loja.yaml", "deploy/matriz.yaml")}
     team.merge(team.open({**example, "example/_defaults.yaml": URLS.replace("hooks.acme", "evil.acme")}))
     git(team.clone, "rm", "-rq", "deploy")

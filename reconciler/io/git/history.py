@@ -1,9 +1,9 @@
-"""Commits, trees and blobs of the repository around a folder, whichever of them its checkout has.
+"""Commits, trees and blobs of the repository around a folder, also those that its checkout lacks.
 
 All reads are made in a temporary bare repository that borrows the checkout's objects, but not its configuration, hooks,
 filters or replaced objects. What the checkout lacks (a runner's checkout has one commit) is fetched from `origin` into
-another temporary repository. That one borrows nothing, because git would then tell the remote that it has the whole
-history of the borrowed objects, which a shallow checkout has not. The checkout itself is never changed.
+another temporary repository. That one borrows nothing: else git would report the whole history of the borrowed objects
+to the remote as present, and a shallow checkout lacks most of it. The checkout itself is never changed.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class GitHistory:
 
     @cached_property
     def _reader(self) -> ScratchRepository:
-        """The repository that all reads are made in. It has the checkout's shallow boundary, so that walks end there.
+        """Return the repository for all reads. It has the checkout's shallow boundary, so that walks end there.
 
-        It borrows nothing from a partial clone, which lacks objects that git would expect, and fetch one by one.
+        It borrows nothing from a partial clone: that lacks objects, and git would fetch each of them alone.
         """
         reader = ScratchRepository(self._folder, self._environ, ORIGIN)
         if not self._is_partial():

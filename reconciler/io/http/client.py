@@ -32,7 +32,7 @@ class Reply(Struct, frozen=True):
     exchange: Exchange
     headers: httpx.Headers
     ended_at: float  # of the monotonic clock
-    failure: Failure | None = None
+    failure: Failure | None
 
     @property
     def latency_s(self) -> float | None:
@@ -72,13 +72,13 @@ class Connections:
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """The context that all connections share."""
+        """Return the context that all connections share."""
         assert self._tls is not None, "the context manager was entered"
         return self._tls
 
     @property
-    def limit(self) -> str:
-        """The timeout of one request, for messages."""
+    def shown_timeout(self) -> str:
+        """Return the timeout of one request as messages show it."""
         return f"{self._timeout_s:g} s"
 
     async def leave(self, key: Hashable) -> None:
@@ -118,7 +118,7 @@ class Connections:
                 headers = response.headers
                 body = await _read_limited(response)
         except TimeoutError:
-            failure = exchange.failed(Cause.TIMEOUT, self.limit)
+            failure = exchange.failed(Cause.TIMEOUT, self.shown_timeout)
         except WireError as error:
             failure = error.failure
         ended_at = time.monotonic()

@@ -81,7 +81,7 @@ class Transport(httpx.AsyncBaseTransport):
     The socket is closed when a request fails or is cancelled, at every stage.
     """
 
-    def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxy: Proxy | None) -> None:
         self._tls = tls
         self._proxy = proxy
         self._kept: _Connection | None = None

@@ -241,5 +241,5 @@ def test_a_tokens_file_of_an_unknown_user_is_reported(cli: Cli) -> None:
     cli.fleet("loja")
     ran = cli.run("apply", "--yes", "--tokens-file", "~nobody-of-that-name/tokens.yaml", code=3)
     assert "~nobody-of-that-name/tokens.yaml" in ran.err
-    assert "names nobody's home folder (write the whole path)" in ran.err
+    assert "begins with the home folder of an unknown user (write the whole path)" in ran.err
     assert cli.state_bytes() == {}

@@ -112,7 +112,7 @@ def test_wrong_settings_are_an_item(checkout: Checkout) -> None:
 
 def test_an_invalid_setting_of_the_state_is_an_item(checkout: Checkout) -> None:
     found = checkout.look("--state", "git:nowhere")
-    assert found["state: state"]["message"] == "names no remote and branch"
+    assert found["state: state"]["message"] == "does not name a remote and a branch"
 
 
 def test_without_git_only_a_git_state_is_missing_something(checkout: Checkout) -> None:

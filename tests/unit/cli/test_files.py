@@ -129,7 +129,11 @@ def test_an_unwritable_file_of_also_is_reported_before_anything_is_sent(cli: Cli
         (("-e", "loj"), ("--environment", "'loj' matches no environment", "did you mean loja?")),
         (
             ("--state", "git:origin"),
-            ("state", "names no remote and branch", "write git:REMOTE/BRANCH, as in git:origin/reconciler-state"),
+            (
+                "state",
+                "does not name a remote and a branch",
+                "write git:REMOTE/BRANCH, as in git:origin/reconciler-state",
+            ),
         ),
     ],
 )

@@ -82,7 +82,7 @@ def test_a_selection_narrows_it_to_the_new_environments(folder: Path) -> None:
         (["--repository", "a/b", "--reviewer", "$(id)"], "--reviewer: '$(id)' is not a user or a team"),
         (["--repository", "a/b", *["--reviewer", "ana"] * 7], "GitHub takes 6 reviewers of an environment, and 7 are"),
         (["--repository", "a/b", "--default-branch", "a b"], "--default-branch: 'a b' is not a name that"),
-        (["--repository", "a/b", "--state", "git:nowhere"], "state: names no remote and branch"),
+        (["--repository", "a/b", "--state", "git:nowhere"], "state: does not name a remote and a branch"),
         (
             ["--repository", "a/b", "--state", ".reconciler/state"],
             "state: .reconciler/state is a folder of the checkout",

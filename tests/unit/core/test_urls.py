@@ -142,3 +142,17 @@ def test_a_token_goes_nowhere_else(url: str) -> None:
     fault = find_base_url_fault(url, ALLOWED)
     assert fault is not None
     assert all(fault)
+
+
+PARTS = st.sampled_from(
+    ["https://", "http://", "hooks.Example.com.br", "a.b", "[::1]", "/", "?", "#", ":8443", ":0", "@", "]", " ", "é"]
+)
+
+
+@given(st.lists(PARTS | st.text(max_size=3), max_size=6).map("".join))
+def test_the_host_is_the_text_between_the_slashes(url: str) -> None:
+    """It ends at a path or a query, without port, in lower case; other texts have no host."""
+    scheme, separator, rest = url.partition("://")
+    authority = rest.split("/")[0].split("?")[0] if separator and scheme in ("https", "http") else ""
+    host = authority if authority.startswith("[") else authority.partition(":")[0]
+    assert host_of(url) == (host.partition("]")[0] + "]" if "]" in host and host[0] == "[" else host).lower()

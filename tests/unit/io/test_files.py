@@ -100,6 +100,7 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path: Path) -> None:
         read_regular(tmp_path / "pipe", 100)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
 def test_a_device_in_place_of_a_file_is_refused(path: str) -> None:
     """One of them would never end."""

@@ -1,8 +1,7 @@
-"""Links, pipes, large files and available tokens in the tree (docs/manifests.md)."""
+"""Tokens in the files of a tree, and what the settings change about its manifests (docs/manifests.md)."""
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -38,58 +37,6 @@ def load(**values: Any) -> Tree:
 
 def errors(**values: Any) -> list[tuple[str, str]]:
     return [(problem.file, problem.message) for problem in load(**values).errors]
-
-
-@pytest.mark.posix
-def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> None:
-    """Its target, a file or a folder, was not reviewed."""
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "c.yaml").write_text(WEBHOOKS)
-    (root / "b.yaml").symlink_to(tmp_path / "outside" / "c.yaml")
-    (root / "folder").symlink_to(tmp_path / "outside")
-    message = "is a symbolic link that leaves the tree"
-    assert errors() == [("manifests/b.yaml", message), ("manifests/folder", message)]
-
-
-@pytest.mark.posix
-def test_a_link_within_the_tree_is_read(root: Path) -> None:
-    """Its own name is used."""
-    (root / "b.yaml").symlink_to("a.yaml")
-    assert [one.environment for one in load().desired] == ["a", "b"]
-
-
-@pytest.mark.posix
-def test_links_that_lead_nowhere_or_in_a_circle_are_errors(root: Path) -> None:
-    """They never hang."""
-    (root / "b.yaml").symlink_to("nothing.yaml")
-    (root / "loop").symlink_to(".")
-    assert errors() == [
-        ("manifests/b.yaml", "is a symbolic link to nothing"),
-        ("manifests/loop", "is a symbolic link to a folder around it"),
-    ]
-
-
-@pytest.mark.posix
-def test_a_pipe_named_like_a_manifest_does_not_hang(root: Path) -> None:
-    """It is not a regular file."""
-    os.mkfifo(root / "b.yaml")
-    assert errors() == [("manifests/b.yaml", "is not a regular file")]
-
-
-@pytest.mark.posix
-def test_a_manifest_of_more_than_a_mebibyte_is_refused(root: Path) -> None:
-    """A file of exactly one MiB is read."""
-    (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
-    assert errors() == []
-    (root / "a.yaml").write_text("#" * (1024 * 1024 - len(WEBHOOKS)) + "\n" + WEBHOOKS)
-    assert errors() == [("manifests/a.yaml", "is larger than 1 MiB")]
-
-
-@pytest.mark.parametrize("text", ["[" * 1_000_000, "- " * 500_000, "? " * 500_000, "{a: " * 200_000, "a: &a [*a]\n"])
-def test_a_file_made_to_exhaust_the_parser_is_refused(root: Path, text: str) -> None:
-    """libyaml's composer recurses in C, so such a file must be refused before it."""
-    (root / "b.yaml").write_text(text)
-    assert {file for file, _ in errors()} == {"manifests/b.yaml"}
 
 
 def test_an_alias_bomb_is_read_in_no_time(root: Path) -> None:

@@ -7,11 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.policy import Policy
-from reconciler.core.urls import host_of
 from reconciler.manifests.merged import Entry, TreeOptions, Value, Vars
 from reconciler.manifests.quoting import SourceLines
 from reconciler.manifests.resolve import Resolver, _PlainWebhooks
-from reconciler.manifests.tokens import MIN_INDEXED, TokenSearch
 from reconciler.model import EVENTS, AuthScheme, Desired, Location, Problem
 
 OPTIONS = TreeOptions("https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",))
@@ -132,24 +130,3 @@ def test_the_cache_of_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most:
     resolver = Resolver(OPTIONS, SourceLines())
     assert resolve(resolver, made) == expected
     assert len(resolver._plain) <= most
-
-
-@given(st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))
-def test_the_host_is_the_text_between_the_slashes(url: str) -> None:
-    """It ends at a path or a query, without port, in lower case; other texts have no host."""
-    scheme, separator, rest = url.partition("://")
-    authority = rest.split("/")[0].split("?")[0] if separator and scheme in ("https", "http") else ""
-    host = authority if authority.startswith("[") else authority.partition(":")[0]
-    assert host_of(url) == (host.partition("]")[0] + "]" if "]" in host and host[0] == "[" else host).lower()
-
-
-@given(st.integers(min_value=0, max_value=2 * MIN_INDEXED), st.booleans(), st.text(alphabet="abc e\n", max_size=60))
-def test_any_of_many_tokens_is_found(which: int, jwt: bool, around: str) -> None:
-    """Opaque tokens and JWTs are found anywhere in the text."""
-    beginning = "eyJhbGciOi" if jwt else "opaque-"
-    tokens = [f"{beginning}{number:04d}{'-tail' * 5}" for number in range(2 * MIN_INDEXED + 1)]
-    search = TokenSearch([*tokens, "another-of-the-other-kind", "eyJanother-of-the-other-kind"])
-    problems, found = search.scan("e.yaml", f"{around}{tokens[which]}{around}")
-    assert [problem.message for problem in problems] == ["holds the value of a token variable"]
-    assert found == [tokens[which]]
-    assert search.scan("e.yaml", around) == ([], [])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.manifests.tokens import MIN_INDEXED, KnownTexts
+from reconciler.manifests.tokens import MIN_INDEXED, KnownTexts, TokenSearch
 
 TOKENS = st.lists(st.text(alphabet="ab-", min_size=4, max_size=14), min_size=1, max_size=3 * MIN_INDEXED)
 
@@ -48,3 +48,15 @@ def test_ten_thousand_tokens_cost_as_many_lookups_as_a_hundred(token: str) -> No
         assert found == [one for one in [token.format(12)] if one in written]
         looks.append(text.looks)
     assert looks[0] == looks[1]
+
+
+@given(st.integers(min_value=0, max_value=2 * MIN_INDEXED), st.booleans(), st.text(alphabet="abc e\n", max_size=60))
+def test_any_of_many_tokens_is_found(which: int, jwt: bool, around: str) -> None:
+    """Opaque tokens and JWTs are found anywhere in the text."""
+    beginning = "eyJhbGciOi" if jwt else "opaque-"
+    tokens = [f"{beginning}{number:04d}{'-tail' * 5}" for number in range(2 * MIN_INDEXED + 1)]
+    search = TokenSearch([*tokens, "another-of-the-other-kind", "eyJanother-of-the-other-kind"])
+    problems, found = search.scan("e.yaml", f"{around}{tokens[which]}{around}")
+    assert [problem.message for problem in problems] == ["holds the value of a token variable"]
+    assert found == [tokens[which]]
+    assert search.scan("e.yaml", around) == ([], [])

@@ -1,4 +1,4 @@
-"""Links, pipes, unreadable files, and files made to do harm."""
+"""The tree that is read: links, pipes, unreadable files, files made to do harm, and the places of values."""
 
 from __future__ import annotations
 
@@ -154,7 +154,9 @@ def test_a_file_has_one_name_however_its_folder_is_written(
 def test_a_dangling_link_is_an_error(manifests: Path) -> None:
     """Without an error, an environment would silently be missing."""
     (manifests / "gone.yaml").symlink_to("nowhere.yaml")
-    assert [one.file for one in load().errors] == ["manifests/gone.yaml"]
+    assert [(one.file, one.message) for one in load().errors] == [
+        ("manifests/gone.yaml", "is a symbolic link to nothing")
+    ]
 
 
 @pytest.mark.posix
@@ -228,7 +230,7 @@ def test_a_disk_that_fails_while_a_file_is_read_is_an_error(manifests: Path, mon
 def test_a_pipe_named_like_a_manifest_never_hangs(manifests: Path) -> None:
     """Only regular files are read."""
     os.mkfifo(manifests / "pipe.yaml")
-    assert [one.file for one in load().errors] == ["manifests/pipe.yaml"]
+    assert [(one.file, one.message) for one in load().errors] == [("manifests/pipe.yaml", "is not a regular file")]
 
 
 @pytest.mark.posix
@@ -239,11 +241,11 @@ def test_an_unreadable_file_is_an_error(manifests: Path) -> None:
     assert [one.file for one in load().errors] == ["manifests/secret.yaml"]
 
 
-@pytest.mark.parametrize("piece", ["[", "{", "- ", "? ", "[{a: "])
+@pytest.mark.parametrize("piece", ["[", "{", "- ", "? ", "{a: ", "[{a: "])
 def test_a_mebibyte_of_nesting_is_an_error(manifests: Path, piece: str) -> None:
     """libyaml's composer recurses in C, and never gets such a file."""
     (manifests / "bomb.yaml").write_text(piece * (2**20 // len(piece)))
-    assert [one.file for one in load().errors] == ["manifests/bomb.yaml"]
+    assert [(one.file, one.message) for one in load().errors] == [("manifests/bomb.yaml", "is nested too deeply")]
 
 
 @pytest.mark.posix
@@ -252,7 +254,7 @@ def test_more_than_a_mebibyte_is_refused(manifests: Path) -> None:
     (manifests / "large.yaml").write_text("#" * (2**20 - len(WEBHOOKS) - 1) + "\n" + WEBHOOKS)
     assert load().errors == ()
     (manifests / "large.yaml").write_text("#" * (2**20 - len(WEBHOOKS)) + "\n" + WEBHOOKS)
-    assert [one.file for one in load().errors] == ["manifests/large.yaml"]
+    assert [(one.file, one.message) for one in load().errors] == [("manifests/large.yaml", "is larger than 1 MiB")]
 
 
 def test_an_alias_bomb_and_a_cycle_end(manifests: Path) -> None:

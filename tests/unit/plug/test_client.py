@@ -228,25 +228,6 @@ def test_a_server_that_never_answers_is_ambiguous() -> None:
     assert attempt.message == f"no answer: Plug (localhost:{port}) did not answer within 0.5 s"
 
 
-@pytest.mark.linux
-def test_a_silent_server_leaks_no_handles() -> None:
-    """Each socket is closed at the timeout, also before TLS, so that a fleet does not run out of them."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=50)
-    desired = replace(make_desired(), endpoint=f"https://localhost:{listener.getsockname()[1]}/")
-
-    async def put_often() -> tuple[set[str], int]:
-        async with HttpPlug(EnvironCredentials({desired.token_env: "token"}), timeout_s=0.05, environ={}) as plug:
-            await plug.put(desired)
-            before = len(os.listdir("/proc/self/fd"))
-            messages = {(await plug.put(desired)).message for _ in range(5)}
-            return messages, len(os.listdir("/proc/self/fd")) - before
-
-    with listener:
-        messages, left = asyncio.run(put_often())
-    assert {message.partition(" (localhost")[0] for message in messages} == {"not sent: no TLS with Plug"}
-    assert left == 0
-
-
 def test_a_server_that_answers_a_byte_at_a_time_runs_into_the_timeout() -> None:
     """The limit is for the whole attempt, not for each read."""
 

@@ -10,19 +10,17 @@ import hashlib
 import hmac
 import json
 import pickle
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconciler.errors import InputError
 from reconciler.model import Event
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.job_secrets import JobSecrets
 from reconciler.plug.secret import Secret
-from reconciler.plug.secret_files import SecretValues, load_tokens_file
+from reconciler.plug.secret_files import SecretValues
 from reconciler.plug.token import find_token_fault, read_token
 from tests.fakes import START, make_desired
 
@@ -73,12 +71,14 @@ def test_any_text_is_a_token_with_an_account(text: str) -> None:
         read_token(Secret(token))
 
 
-@pytest.mark.parametrize("token", ["a b", "a\n", "\ta", "ação", "a\x00", "a\x7f"])
+@pytest.mark.parametrize(
+    "token", [f"{CANARY} b", f"{CANARY}\n", f"\t{CANARY}", f"{CANARY}ção", f"{CANARY}\x00", f"{CANARY}\x7f"]
+)
 def test_a_malformed_token_is_reported_without_repeating_it(token: str) -> None:
     """White space, control and non-ASCII characters."""
     fault = find_token_fault(Secret(token))
     assert fault is not None
-    assert token not in fault
+    assert CANARY not in f"{fault.message} {fault.hint}"
 
 
 @pytest.mark.parametrize(
@@ -167,81 +167,6 @@ def test_an_expired_jwt_is_a_warning() -> None:
     one = make_desired()
     for exp, reported in [(START.timestamp() - 1, 1), (START.timestamp() + 1, 0), (1e300, 0), ("x", 0)]:
         assert len(EnvironCredentials({one.token_env: jwt(exp=exp)}).find_expired([one], START)) == reported
-
-
-def tokens_file(folder: Path, text: str, mode: int = 0o600) -> Path:
-    path = folder / "tokens.yaml"
-    path.write_text(text)
-    path.chmod(mode)
-    return path
-
-
-@pytest.mark.parametrize(
-    "text", [f"production: {CANARY}\n", f'{{"production": "{CANARY}"}}', f"\ufeffproduction: '{CANARY}'\r\n"]
-)
-def test_a_tokens_file_is_yaml_or_json(tmp_path: Path, text: str) -> None:
-    """It maps environments to tokens."""
-    assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(CANARY)}
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
-def test_a_tokens_file_of_powershell_is_named(tmp_path: Path, encoding: str) -> None:
-    """Its > writes UTF-16; "neither YAML nor JSON" would send the user the wrong way."""
-    mark = "" if encoding == "utf-16" else "\ufeff"
-    path = tokens_file(tmp_path, "")
-    path.write_bytes(f"{mark}production: {CANARY}\r\n".encode(encoding))
-    with pytest.raises(InputError) as caught:
-        load_tokens_file(path, "tokens.yaml")
-    assert str(caught.value) == (
-        "tokens.yaml:1:1: tokens_file: is UTF-16, as PowerShell's > writes it "
-        "(store it as UTF-8: in PowerShell, with Set-Content -Encoding utf8)"
-    )
-
-
-def test_a_tokens_file_of_another_encoding_is_named(tmp_path: Path) -> None:
-    """Its text is not repeated."""
-    path = tokens_file(tmp_path, "")
-    path.write_bytes(b"produ\xe7\xe3o: x\n")
-    with pytest.raises(InputError, match=r"^tokens.yaml:1:1: tokens_file: is not UTF-8 \(store it as UTF-8\)$"):
-        load_tokens_file(path, "tokens.yaml")
-
-
-def test_what_only_looks_nested_is_read(tmp_path: Path) -> None:
-    """Brackets and dashes may be in a comment or a token; real nesting is reported with its line."""
-    token = "canary-" + "[{" * 40
-    text = f"# {'- ' * 40}\nproduction: '{token}'\n"
-    assert load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml") == {"production": Secret(token)}
-    with pytest.raises(InputError, match=r"^tokens.yaml:3:1: tokens_file: is nested too deeply"):
-        load_tokens_file(tokens_file(tmp_path, f"{text}staging: {'[' * 40}{']' * 40}\n"), "tokens.yaml")
-
-
-@pytest.mark.posix
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666, 0o610])
-def test_a_tokens_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
-    """Any permission of group or others counts."""
-    with pytest.raises(InputError, match="chmod 600"):
-        load_tokens_file(tokens_file(tmp_path, f"a: {CANARY}", mode), "tokens.yaml")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        CANARY,
-        f"[{CANARY}]",
-        f"a: [{CANARY}]",
-        "a: 123456",
-        "a: null",
-        f"a: {CANARY}\na: {CANARY}",
-        f"{{a: {CANARY}",
-        f"? [{CANARY}]\n: b",
-    ],
-)
-def test_a_tokens_file_of_another_form_is_refused_without_repeating_it(tmp_path: Path, text: str) -> None:
-    """A number would have been read as something else."""
-    with pytest.raises(InputError) as caught:
-        load_tokens_file(tokens_file(tmp_path, text), "tokens.yaml")
-    assert CANARY not in str(caught.value)
 
 
 def test_a_fingerprint_says_until_when_the_token_is_valid() -> None:

@@ -282,7 +282,7 @@ def look(desired: Desired, url: str, applied: Applied | None = None) -> tuple[Ve
 
 
 def test_a_secret_is_compared_with_its_value_and_masked() -> None:
-    """Only the place-holder and the host get out."""
+    """Only the placeholder and the host get out."""
     assert look(SECRET, f"https://hooks.example.com/in?key={VALUE}") == (Verdict.SAME, None)
     masked = (Verdict.DIFFERENT, "https://hooks.example.com/…")
     assert look(SECRET, f"https://hooks.example.com/in?key={VALUE}x") == masked

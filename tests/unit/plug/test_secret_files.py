@@ -57,8 +57,10 @@ def refusal(load: Load, path: Path) -> str:
 
 @each_loader
 @needs_posix
-def test_a_file_that_others_may_use_is_refused(tmp_path: Path, load: Load, key: str) -> None:
-    found = refusal(load, write(tmp_path, f"A: {CANARY}", 0o640))
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o666, 0o610])
+def test_a_file_that_others_may_use_is_refused(tmp_path: Path, load: Load, key: str, mode: int) -> None:
+    """Any permission of group or others counts."""
+    found = refusal(load, write(tmp_path, f"A: {CANARY}", mode))
     assert found == f"file.yaml:1:1: {key}: group or others may use it (chmod 600 file.yaml)"
 
 
@@ -155,6 +157,43 @@ def test_another_form_is_refused_without_repeating_it(tmp_path: Path, load: Load
 
 def test_a_tokens_file_has_no_second_level(tmp_path: Path) -> None:
     assert "a token is not a text" in refusal(load_tokens_file, write(tmp_path, f"loja: {{X: {CANARY}}}"))
+
+
+@pytest.mark.parametrize(
+    "text", [f"production: {CANARY}\n", f'{{"production": "{CANARY}"}}', f"\ufeffproduction: '{CANARY}'\r\n"]
+)
+def test_a_tokens_file_is_yaml_or_json(tmp_path: Path, text: str) -> None:
+    """It maps environments to tokens."""
+    assert load_tokens_file(write(tmp_path, text), "file.yaml") == {"production": Secret(CANARY)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_a_tokens_file_of_powershell_is_named(tmp_path: Path, encoding: str) -> None:
+    """Its > writes UTF-16; "neither YAML nor JSON" would send the user the wrong way."""
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    path = write(tmp_path, f"{mark}production: {CANARY}\r\n".encode(encoding))
+    with pytest.raises(InputError) as caught:
+        load_tokens_file(path, "file.yaml")
+    assert str(caught.value) == (
+        "file.yaml:1:1: tokens_file: is UTF-16, as PowerShell's > writes it "
+        "(store it as UTF-8: in PowerShell, with Set-Content -Encoding utf8)"
+    )
+
+
+def test_a_tokens_file_of_another_encoding_is_named(tmp_path: Path) -> None:
+    """Its text is not repeated."""
+    path = write(tmp_path, b"produ\xe7\xe3o: x\n")
+    with pytest.raises(InputError, match=r"^file.yaml:1:1: tokens_file: is not UTF-8 \(store it as UTF-8\)$"):
+        load_tokens_file(path, "file.yaml")
+
+
+def test_what_only_looks_nested_is_read(tmp_path: Path) -> None:
+    """Brackets and dashes may be in a comment or a token; real nesting is reported with its line."""
+    token = "canary-" + "[{" * 40
+    text = f"# {'- ' * 40}\nproduction: '{token}'\n"
+    assert load_tokens_file(write(tmp_path, text), "file.yaml") == {"production": Secret(token)}
+    with pytest.raises(InputError, match=r"^file.yaml:3:1: tokens_file: is nested too deeply"):
+        load_tokens_file(write(tmp_path, f"{text}staging: {'[' * 40}{']' * 40}\n"), "file.yaml")
 
 
 # --- which is used -----------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def _options(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Options:
     return seen[0]
 
 
-def test_every_switch_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     """The flags are the contract's."""
     given = (
         "--port 0 --token a --token b --account 7=a --account 8=x=y --latency 0.5 --failure-rate 0.25"
@@ -123,7 +123,7 @@ def test_every_switch_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_without_switches_nothing_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_options_no_fault_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new user gets a working sandbox on a memorable port."""
     assert _options(monkeypatch) == Options(port=8787)
 

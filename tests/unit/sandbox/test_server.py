@@ -73,7 +73,7 @@ def test_a_405_names_the_method_that_is_allowed(serve: Any) -> None:
     assert serve().send("PATCH", PUT_PATH).headers["allow"] == "PUT"
 
 
-def test_faults_are_found_before_the_switches_have_their_say(serve: Any) -> None:
+def test_a_wrong_request_is_refused_before_any_fault_is_simulated(serve: Any) -> None:
     """A wrong request is wrong on a failing server too."""
     client = serve(failure_rate=1.0, lost_answers=1.0, rate_limit=0.001)
     assert [client.put({}).status for _ in range(3)] == [400, 400, 400]
@@ -186,7 +186,7 @@ def test_latency_comes_before_the_act(serve: Any, webhooks: dict[str, str]) -> N
         assert time.monotonic() - started > 0.25
 
 
-def test_a_client_that_gave_up_may_still_have_been_heard(serve: Any, webhooks: dict[str, str]) -> None:
+def test_a_put_is_done_although_its_client_gave_up(serve: Any, webhooks: dict[str, str]) -> None:
     """A timeout on the client's side doesn't take the PUT back."""
     client = serve(latency_s=0.1)
     content = json.dumps(webhooks).encode()
@@ -202,7 +202,7 @@ def test_a_client_that_gave_up_may_still_have_been_heard(serve: Any, webhooks: d
     assert client.plug.company("t").webhooks == webhooks
 
 
-def test_switches_can_be_turned_while_it_runs(serve: Any, webhooks: dict[str, str]) -> None:
+def test_the_options_can_be_changed_while_it_runs(serve: Any, webhooks: dict[str, str]) -> None:
     """A test may let Plug fail for a while."""
     client = serve()
     assert client.put(webhooks).status == 200
@@ -311,7 +311,7 @@ def test_an_account_can_only_be_read(serve: Any) -> None:
     assert serve(accounts={"7": "t"}).send("PUT", "/integrator/account/7/").status == 405
 
 
-# --- the sandbox's own doors -----------------------------------------------------------------------
+# --- control routes --------------------------------------------------------------------------------
 
 
 def test_an_edit_answers_all_webhooks(serve: Any, webhooks: dict[str, str]) -> None:
@@ -399,7 +399,7 @@ def test_nothing_is_delivered_beyond_this_machine(serve: Any, webhooks: dict[str
 
 
 def test_a_delivery_needs_an_event_and_a_url(serve: Any) -> None:
-    """An event that is none of the seven, and one with nothing registered."""
+    """An event that is not one of the seven, and one without a URL, are refused."""
     client = serve()
     assert client.post("deliver", {"token": "t", "event": "canary"}).status == 400
     assert client.post("deliver", {"token": "t", "event": ["messageStatus"]}).status == 400

@@ -13,7 +13,7 @@ from reconciler.sandbox.story import Story, StoryWentWrong, make_up
 from tests.fakes import make_desired
 
 DESIRED = make_desired("loja", account_id="7-loja", secrets=("PLUG_SECRET_A",))
-AS_TOLD = {  # the exit codes that the story expects, one after another
+EXIT_CODES = {  # the exit codes that the story expects, one after another
     "plan": [0, 0, 0, 2, 0],
     "apply --yes": [0, 0, 1, 0],
     "drift --observe -e loja": [2],
@@ -31,11 +31,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 class Commands:
-    """Ends each command as the story expects; `does` what it should do, by the words that were typed."""
+    """Ends each command with the exit code that the story expects. `does` does the work of the typed words."""
 
     def __init__(self, does: Callable[[str], object]) -> None:
         self._does = does
-        self._left = {words: list(codes) for words, codes in AS_TOLD.items()}
+        self._left = {words: list(codes) for words, codes in EXIT_CODES.items()}
 
     def run(self, arguments: Sequence[str]) -> int:
         typed = " ".join(arguments)

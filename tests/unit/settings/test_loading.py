@@ -87,7 +87,7 @@ def test_pyproject_holds_settings_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'x'\n", "[tool.other]\n", "tool = 3\n"])
-def test_a_pyproject_without_our_table_is_nothing_to_us(tmp_path: Path, text: str) -> None:
+def test_a_pyproject_without_our_table_is_ignored(tmp_path: Path, text: str) -> None:
     """Most projects have a pyproject.toml, also beside our file."""
     (tmp_path / "pyproject.toml").write_text(text)
     (tmp_path / "reconciler.toml").write_text("attempts = 2\n")

@@ -329,7 +329,7 @@ def test_a_document_that_could_not_be_read_again_is_not_written(written: Documen
         encode_write(Write("production", written, None))
 
 
-def test_adopted_and_doubt_are_written_only_if_true() -> None:
+def test_adopted_is_written_only_if_true() -> None:
     plain = document()
     assert plain.applied is not None and plain.intent is not None
     plain = replace(
@@ -350,7 +350,7 @@ def test_a_document_with_nothing_in_it_survives_too() -> None:
     assert decode_document(encode_document(bare), environment="production", where="here").document == bare
 
 
-def test_any_changed_byte_changes_the_version() -> None:
+def test_the_version_is_that_of_the_bytes() -> None:
     stored = decode_document(encode_document(document()), environment="production", where="here")
     assert stored.version == version_of(encode_document(document()))
     assert stored.version != version_of(encode_document(replace(document(), serial=4)))

@@ -70,19 +70,22 @@ def test_a_setting_names_a_store(setting: str, place: str) -> None:
         ("http://host/state", "http: is not a store"),
         ("desk:drawer", "desk: is not a store"),
         ("github.com:acme/state", "github.com: is not a store"),
-        ("git:origin", "names no remote and branch"),
-        ("git:", "names no remote and branch"),
-        ("git:/branch", "names no remote and branch"),
-        ("git:origin/a..b", "names no remote and branch"),
-        ("git:origin/-x", "names no remote and branch"),
-        ("git:origin/x.lock", "names no remote and branch"),
-        ("git:origin/x.lock/y", "names no remote and branch"),
-        ("git:origin/x/.y", "names no remote and branch"),
-        ("git:origin/HEAD", "names no remote and branch"),
-        ("git:git@github.com:acme/state.git", "names no remote and branch"),
-        ("git://github.com/acme/state", "names no remote and branch"),
-        ("git:--upload-pack=x/y", "names no remote and branch"),
-        ("s3://", "names no bucket"),
+        ("git:origin", "does not name a remote and a branch"),
+        ("git:", "does not name a remote and a branch"),
+        ("git:origin/", "does not name a remote and a branch"),
+        ("git:-o/x", "does not name a remote and a branch"),
+        ("git:origin/a b", "does not name a remote and a branch"),
+        ("git:/branch", "does not name a remote and a branch"),
+        ("git:origin/a..b", "does not name a remote and a branch"),
+        ("git:origin/-x", "does not name a remote and a branch"),
+        ("git:origin/x.lock", "does not name a remote and a branch"),
+        ("git:origin/x.lock/y", "does not name a remote and a branch"),
+        ("git:origin/x/.y", "does not name a remote and a branch"),
+        ("git:origin/HEAD", "does not name a remote and a branch"),
+        ("git:git@github.com:acme/state.git", "does not name a remote and a branch"),
+        ("git://github.com/acme/state", "does not name a remote and a branch"),
+        ("git:--upload-pack=x/y", "does not name a remote and a branch"),
+        ("s3://", "does not name a bucket"),
     ],
 )
 def test_a_setting_that_names_no_store_says_what_to_write(setting: str, message: str) -> None:
@@ -104,14 +107,14 @@ def test_a_setting_that_names_no_store_says_what_to_write(setting: str, message:
         (" git:origin/x", "begins or ends with a space", "remove it"),
         ("states ", "begins or ends with a space", "remove it"),
         ("git: origin/x", "begins or ends with a space", "remove it"),
-        ("${STATE}", "has a place-holder", "write the value"),
-        ("$HOME/states", "has a place-holder", "write the value"),
-        ("git:origin/$BRANCH", "has a place-holder", "write the value"),
-        ("s3://$BUCKET/x", "has a place-holder", "write the value"),
-        ("file:///srv/$USER", "has a place-holder", "write the value"),
-        ("${{ vars.STATE }}", "has a place-holder", "write the value"),
-        ("{{ state }}", "has a place-holder", "write the value"),
-        ("%STATE%/plug", "has a place-holder", "write the value"),
+        ("${STATE}", "has a placeholder", "write the value"),
+        ("$HOME/states", "has a placeholder", "write the value"),
+        ("git:origin/$BRANCH", "has a placeholder", "write the value"),
+        ("s3://$BUCKET/x", "has a placeholder", "write the value"),
+        ("file:///srv/$USER", "has a placeholder", "write the value"),
+        ("${{ vars.STATE }}", "has a placeholder", "write the value"),
+        ("{{ state }}", "has a placeholder", "write the value"),
+        ("%STATE%/plug", "has a placeholder", "write the value"),
         ("S3://bucket/plug", "has its scheme in capitals", "write s3: in small letters"),
         ("Git:origin/x", "has its scheme in capitals", "write git: in small letters"),
         ("FILE:states", "has its scheme in capitals", "write file: in small letters"),
@@ -158,7 +161,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert open_store("~/states", Path("/work")).location == str(tmp_path / "states")
     assert open_store("file:~/states", Path("/work")).location == str(tmp_path / "states")
     assert open_store("~", Path("/work")).location == str(tmp_path)
-    assert refusal("git:~/x")[0] == "names no remote and branch"
+    assert refusal("git:~/x")[0] == "does not name a remote and a branch"
 
 
 # --- remotes -----------------------------------------------------------------------------------------
@@ -252,5 +255,5 @@ def test_a_bucket_is_checked_without_the_extra(monkeypatch: pytest.MonkeyPatch, 
     """`validate` opens no store, so it must not need the extra."""
     monkeypatch.setitem(sys.modules, "obstore", None)
     parse_state("s3://bucket/plug", tmp_path)
-    with pytest.raises(InputError, match="names no bucket"):
+    with pytest.raises(InputError, match="does not name a bucket"):
         parse_state("s3://", tmp_path)

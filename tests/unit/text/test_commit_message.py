@@ -82,7 +82,7 @@ def test_a_long_list_is_cut_and_the_rest_is_counted(count: int) -> None:
 def test_the_message_says_who_did_it_if_that_is_known(
     before: Document | None, after: Document | None, who: str
 ) -> None:
-    """A forgotten document's record was written by somebody else, who is not named."""
+    """A forgotten document's record was written by another user, who is not named."""
     head, _, tail = describe_commit([("a", before, after)]).partition("\n\na: ")
     assert head.endswith(": a")
     assert tail.partition("\n\n")[2] == who

@@ -18,6 +18,8 @@ from reconciler.text.hidden_values import MASK, START, HiddenValues
         ("canary-", "canary-"),
         ("key=a b/c", f"key={MASK}"),
         ("through http://ana:word@proxy:8080/", f"through http://{MASK}@proxy:8080/"),
+        ("through http://ana:wo@rd@proxy/a@b", f"through http://{MASK}@proxy/a@b"),
+        ("http://ana:w?o#rd@a http://b@c", f"http://{MASK}@a http://{MASK}@c"),
         ("a short one: abc", "a short one: abc"),
         ("", ""),
     ],

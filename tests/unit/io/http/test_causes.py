@@ -123,7 +123,7 @@ def test_openssls_reason_is_shown_if_the_table_has_no_entry() -> None:
     ],
 )
 def test_the_fixed_reason_of_openssl_is_shown(reason: str | None, stage: Stage, words: str) -> None:
-    """Without it nobody finds out that a server wants a client certificate or has an old version of TLS."""
+    """Without it the user can't know that a server wants a client certificate or has an old version of TLS."""
     cause, detail = find_cause(tls_error(reason), stage)
     shown = Failure(stage, Hop("Plug (plug.example.com)", "api.base_url"), cause, detail).explain()
     assert shown.startswith(words)
