@@ -10,7 +10,7 @@ import click
 import pytest
 
 from reconciler.cli.step import MAX_FAILURE_CHARS, MAX_SUMMARY_BYTES, Step, run_step
-from reconciler.errors import InputError, PostFailed, StalePlan
+from reconciler.errors import InputError, OutputFailed, PostFailed, StalePlan
 from reconciler.model import EnvironmentResult, Outcome, RunResult
 
 
@@ -32,9 +32,10 @@ def read_summary(environ: dict[str, str]) -> str:
     return Path(environ["GITHUB_STEP_SUMMARY"]).read_text()
 
 
-def raising(error: Exception) -> Callable[[Step], int]:
+def raising(error: Exception, summary: str = "the plan") -> Callable[[Step], int]:
     def work(step: Step) -> int:
-        step.summarize("the plan")
+        if summary:
+            step.summarize(summary)
         raise error
 
     return work
@@ -75,6 +76,54 @@ def test_a_long_failure_is_cut_in_the_output(environ: dict[str, str]) -> None:
         run_step("x", raising(InputError("x" * (MAX_FAILURE_CHARS + 1))), environ)
     ((_, _), (name, value)) = read_outputs(environ)
     assert (name, len(value)) == ("failure", MAX_FAILURE_CHARS + 2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [
+        *((name, place) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY") for place in (".", "file/x", "x" * 300)),
+        *(("RUNNER_TEMP", place) for place in ("file", "x" * 300)),
+    ],
+)
+def test_a_place_of_the_runner_that_can_not_be_written_is_refused_before_the_work(
+    environ: dict[str, str], tmp_path: Path, variable: str, place: str
+) -> None:
+    """After an apply it would be too late."""
+    (tmp_path / "file").write_text("mine")
+    environ[variable] = str(tmp_path / place)
+
+    def work(step: Step) -> int:
+        raise AssertionError
+
+    with pytest.raises(InputError) as refused:
+        run_step("x", work, environ)
+    text = str(refused.value)
+    assert text.startswith(f"{variable}: {environ[variable]}")
+    assert " can't be written: " in text and text.endswith(" (GitHub's runner sets it otherwise)")
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("variable", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_a_disk_that_is_full_at_the_end_of_a_step_is_reported(environ: dict[str, str], variable: str) -> None:
+    """It never hides the error that ended the step."""
+    environ[variable] = "/dev/full"
+
+    def work(step: Step) -> int:
+        step.summarize("done")
+        step.output("changed", "true")
+        return 0
+
+    with pytest.raises(OutputFailed) as failed:
+        run_step("x", work, environ)
+    assert str(failed.value).startswith(f"{variable}: /dev/full can't be written: ")
+    with pytest.raises(StalePlan):
+        run_step("x", raising(StalePlan("moved on"), summary=""), environ)
+
+
+def test_a_failure_with_a_name_that_is_not_utf_8_is_an_output(environ: dict[str, str]) -> None:
+    with pytest.raises(InputError):
+        run_step("x", raising(InputError("\udcff is wrong")), environ)
+    assert ("failure", r"\udcff is wrong") in read_outputs(environ)
 
 
 def test_a_restarted_summary_keeps_what_was_there_before(environ: dict[str, str]) -> None:
