@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.options import Form
+from reconciler.cli.options import SUMMARY_CHARS, Form
 from reconciler.cli.output import say
 from reconciler.cli.session import Session
 from reconciler.cli.step import Step
@@ -18,17 +17,16 @@ from reconciler.core.workflow.inputs import parse_inputs
 from reconciler.core.workflow.labels import Label
 from reconciler.core.workflow.steps import MAX_PLANNED_CHARS, Steps, encode_jobs, parse_layout
 from reconciler.errors import InputError
+from reconciler.formats.runner import encode_value
 from reconciler.io.git.checkout import Checkout
 from reconciler.io.git.command import GitError
 from reconciler.model import Problem
 from reconciler.run.begin import BeginDecision, Beginning, BeginRequest, Lift
-from reconciler.text.escape import for_json, for_terminal
+from reconciler.text.escape import for_terminal
 
 if TYPE_CHECKING:
     from reconciler.core.guards import FirstApply
     from reconciler.run.guards import GuardInput
-
-SUMMARY_CHARS = 900_000  # of the plan; the text before it is short
 
 
 def begin(step: Step) -> int:
@@ -154,14 +152,10 @@ def _output_lifts(step: Step, begun: BeginDecision) -> None:
 
 
 def _output_planned(step: Step, begun: BeginDecision) -> None:
-    planned = _compact(begun.names)
+    planned = encode_value(begun.names)
     step.output("planned", planned if len(planned) <= MAX_PLANNED_CHARS else "")
 
 
 def _output_steps(step: Step, steps: Steps) -> None:
     for number, jobs in enumerate(steps, 1):
-        step.output(f"step_{number}", _compact(encode_jobs(jobs)))
-
-
-def _compact(value: Sequence[str] | Sequence[Mapping[str, object]]) -> str:
-    return for_json(json.dumps(value, separators=(",", ":"), ensure_ascii=True))
+        step.output(f"step_{number}", encode_value(encode_jobs(jobs)))

@@ -10,13 +10,12 @@ from reconciler import __version__
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import environments_option, settings_options
-from reconciler.cli.output import say, write
+from reconciler.cli.output import say, warn, write
 from reconciler.cli.session import Session
 from reconciler.cli.tree_files import find_branch, is_branch
 from reconciler.core.selection import select
 from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.errors import InputError
-from reconciler.text.escape import for_terminal
 
 _REVIEWER = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9-]*(?:/[A-Za-z0-9._-]+)?", re.ASCII)
 
@@ -103,7 +102,7 @@ def _warn_of_branches(top: Path, branch: str) -> None:
     from reconciler.core.workflow.readback import judge_branches
 
     for item in judge_branches(read_workflows(top), branch):
-        say(for_terminal(f"{item.message} ({item.hint})"), label="warning")
+        warn(f"{item.message} ({item.hint})")
 
 
 def _find_repository(session: Session, given: str | None) -> str:

@@ -13,7 +13,7 @@ import click
 
 from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.output import say, write
+from reconciler.cli.output import say, warn, write
 from reconciler.cli.session import find_folder
 from reconciler.cli.tree_files import find_branch, find_secret_names, has_manifests, is_branch, leads_out, unwritable
 from reconciler.io.files import is_file, is_folder, write_new
@@ -113,11 +113,10 @@ def _write_all(top: Path, start: Start) -> None:
     finally:
         write("\n".join(for_terminal(line) for line in lines))
     if unfilled:
-        say(
+        warn(
             f"the action of the workflows is not known: they name {UNKNOWN_ACTION}, and README.md names "
             f"OWNER/reconciler@COMMIT. Run `reconciler init{_folder_argument(top)} --upgrade --yes --action "
-            f"OWNER/REPO/{ACTION_FOLDER}@COMMIT` with the repository that holds this tool, and its commit",
-            label="warning",
+            f"OWNER/REPO/{ACTION_FOLDER}@COMMIT` with the repository that holds this tool, and its commit"
         )
 
 
@@ -128,10 +127,9 @@ def _warn_of_placeholders(top: Path, action: str) -> None:
 
     unfilled = [] if action == UNKNOWN_ACTION else find_unfilled(top)
     if unfilled:
-        say(
+        warn(
             f"{name_some(unfilled)} still name {UNKNOWN_ACTION}, which only holds the place of the action. Run "
-            f"`reconciler init{_folder_argument(top)} --upgrade --yes --action {action}`",
-            label="warning",
+            f"`reconciler init{_folder_argument(top)} --upgrade --yes --action {action}`"
         )
 
 
@@ -144,10 +142,9 @@ def _check(action: str | None, default_branch: str | None, owners: Sequence[str]
     if action is not None and not _ACTION.fullmatch(action):
         raise click.BadParameter("write OWNER/REPO/.github/actions/reconciler@COMMIT", param_hint="--action")
     if action is not None and not _OF_A_COMMIT.fullmatch(action):
-        say(
+        warn(
             f"{action.rpartition('@')[2]} is not a commit: a tag or a branch can be moved, and then other code gets "
-            "your tokens without any change here. Name the commit with its 40 digits",
-            label="warning",
+            "your tokens without any change here. Name the commit with its 40 digits"
         )
     if default_branch is not None and not is_branch(default_branch):
         message = f"{default_branch!r} is not a name that the workflows can have: letters, digits and . _ / -"

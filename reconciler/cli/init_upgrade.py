@@ -12,7 +12,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.output import say, write
+from reconciler.cli.output import say, warn, write
 from reconciler.cli.tree_files import find_branch, find_secret_names, leads_out, unwritable
 from reconciler.core.workflow.names import REQUIRED_CHECK
 from reconciler.errors import InputError
@@ -78,7 +78,7 @@ def upgrade_workflows(top: Path, action: str | None, default_branch: str | None,
         hint = "name it: OWNER/REPO/.github/actions/reconciler@COMMIT"
         if yes:
             raise InputError.of("--action", message, hint)
-        say(f"{message}. This comparison keeps the action of the workflows; --yes needs --action", label="warning")
+        warn(f"{message}. This comparison keeps the action of the workflows; --yes needs --action")
     found = compare_workflows(top, action, default_branch)
     lines: list[str] = []
     for one in found:
@@ -186,10 +186,9 @@ def _say_next(found: Sequence[ComparedWorkflow], *, yes: bool, is_readme_old: bo
     changing = is_readme_old or any(one.state in (FileState.MISSING, FileState.OLDER) for one in found)
     edited = [one for one in found if one.state is FileState.EDITED]
     if edited:
-        say(
+        warn(
             f"{counted(len(edited), 'workflow')} edited: make the change by hand, or remove the file, upgrade, and "
-            "make your edit again",
-            label="warning",
+            "make your edit again"
         )
     if not changing and not edited:
         say("the workflows are this version's")

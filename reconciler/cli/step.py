@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from reconciler.cli.annotations import annotate, is_runner
 from reconciler.cli.exitcode import ExitCode, describe_error, of_error, of_result
 from reconciler.cli.output import warn, write_aside
 from reconciler.cli.session import Interrupts, Session
@@ -175,12 +176,10 @@ class Step:
 
     def warn(self, text: str) -> None:
         """Show a warning in the log, and on a runner as an annotation. The step continues."""
-        from reconciler.cli.annotations import annotate, wants_annotations
         from reconciler.views.annotations import render_warning
 
         warn(text)
-        if wants_annotations(self.environ):
-            annotate(render_warning(text))
+        annotate(self.environ, lambda: render_warning(text))
 
     def leave_result(self, result: RunResult) -> None:
         """Write the result of an apply, in place of an earlier one: files, the exit code, and the job's summary."""
@@ -201,9 +200,8 @@ class Step:
 
     def mask(self, *values: str) -> None:
         """Have the runner mask these values in all later output. Elsewhere the mask itself would show them."""
-        if self.environ.get("GITHUB_ACTIONS") != "true":
-            return
-        write_aside(encode_masks(value for value in values if value))
+        if is_runner(self.environ):
+            write_aside(encode_masks(value for value in values if value))
 
     def _make_top(self) -> Path:
         """Make the folder of all steps of the job, if it is missing."""
