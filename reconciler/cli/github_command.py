@@ -29,7 +29,9 @@ def _run(step: Step, words: Sequence[str]) -> int:
     from reconciler.cli.main import cli
 
     step.name = step.environ.get("GITHUB_JOB") or words[0]
-    session = step.make_session(given_files=_take_secrets(step))
+    given = step.take_secrets(step.take_tokens(GivenFiles()))
+    given.refuse_unreadable()
+    session = step.make_session(given_files=given)
     step.mask_secrets(session)
     folder = step.result_folder
     arguments = [*words, *_find_also(cli, words, folder)]
@@ -38,17 +40,6 @@ def _run(step: Step, words: Sequence[str]) -> int:
     finally:
         _collect(step, folder)
     return int(code) if isinstance(code, int) else ExitCode.DONE
-
-
-def _take_secrets(step: Step) -> GivenFiles:
-    from reconciler.plug.secret_files import parse_secrets, parse_tokens
-
-    tokens, secrets = step.take("PLUG_TOKENS"), step.take("PLUG_SECRETS")
-    return GivenFiles(
-        parse_tokens(tokens, "PLUG_TOKENS") if tokens else None,
-        parse_secrets(secrets, "PLUG_SECRETS") if secrets else None,
-        "PLUG_TOKENS",
-    )
 
 
 def _find_also(program: click.Group, words: Sequence[str], folder: Path) -> list[str]:

@@ -43,10 +43,9 @@ def drift(step: Step) -> int:
 
 def _make_session(step: Step) -> Session:
     """Return a session with the secrets that the step got in one variable, masked in all output. Raises InputError."""
-    from reconciler.plug.secret_files import parse_secrets
-
-    text = step.take("PLUG_SECRETS")
-    session = step.make_session(given_files=GivenFiles(secrets=parse_secrets(text, "PLUG_SECRETS") if text else None))
+    given = step.take_secrets(GivenFiles())
+    given.refuse_unreadable()
+    session = step.make_session(given_files=given)
     step.mask_secrets(session)
     session.find_store()  # which is not opened: an unusable state is refused before any issue is written
     return session

@@ -18,10 +18,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from reconciler.cli.annotations import annotate, is_runner
 from reconciler.cli.exitcode import ExitCode, describe_error, of_error, of_result
 from reconciler.cli.output import warn, write_aside
-from reconciler.cli.session import Interrupts, Session
+from reconciler.cli.session import GivenFiles, Interrupts, Session
+from reconciler.core.workflow.names import SECRETS_SECRET, TOKENS_SECRET
 from reconciler.core.workflow.rerun import RunAttempt
 from reconciler.errors import InputError, OutputFailed
 from reconciler.formats.runner import encode_masks
@@ -96,6 +99,30 @@ class Step:
     def take(self, name: str) -> str:
         """Return a secret's value and remove it from the variables, so that no started program gets it."""
         return self.environ.pop(name, "")
+
+    def take_tokens(self, given: GivenFiles, name: str = TOKENS_SECRET) -> GivenFiles:
+        """Return `given` with the tokens in the variable PLUG_TOKENS. `name` is what messages call them."""
+        from reconciler.plug.secret_files import parse_tokens
+
+        given, text = replace(given, tokens_name=name), self.take(TOKENS_SECRET)
+        if not text:
+            return given
+        try:
+            return replace(given, tokens=parse_tokens(text, name))
+        except InputError as error:
+            return replace(given, tokens={}, tokens_problems=error.problems)
+
+    def take_secrets(self, given: GivenFiles, name: str = SECRETS_SECRET) -> GivenFiles:
+        """Return `given` with the secrets in the variable PLUG_SECRETS. `name` is what messages call them."""
+        from reconciler.plug.secret_files import SecretValues, parse_secrets
+
+        text = self.take(SECRETS_SECRET)
+        if not text:
+            return given
+        try:
+            return replace(given, secrets=parse_secrets(text, name))
+        except InputError as error:
+            return replace(given, secrets=SecretValues(), secrets_problems=error.problems)
 
     def is_on(self, name: str) -> bool:
         """Return whether a variable of the repository, such as PLUG_STRICT, is `true`."""
