@@ -40,6 +40,21 @@ def errors(**values: Any) -> list[tuple[str, str]]:
     return [(problem.file, problem.message) for problem in load(**values).errors]
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone", "gone can't be read: No such file or directory"),
+        ("manifests/a.yaml", "manifests/a.yaml is not a folder"),
+        ("empty", "empty holds no manifest"),
+    ],
+)
+def test_a_folder_without_manifests_is_a_problem_of_the_setting(root: Path, name: str, message: str) -> None:
+    """A folder has no lines."""
+    (root.parent / "empty").mkdir()
+    (problem,) = load_tree(name, OPTIONS).errors
+    assert (problem.where, problem.key, problem.message) == ("", "manifests", message)
+
+
 @pytest.mark.posix
 def test_a_link_that_leaves_the_tree_is_an_error(root: Path, tmp_path: Path) -> None:
     """Its target, a file or a folder, was not reviewed."""
