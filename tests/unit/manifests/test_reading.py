@@ -49,7 +49,7 @@ def errors(**values: Any) -> list[tuple[str, str]]:
     ],
 )
 def test_a_folder_without_manifests_is_a_problem_of_the_setting(root: Path, name: str, message: str) -> None:
-    """A folder has no lines."""
+    """None of them is an empty tree. A folder has no lines."""
     (root.parent / "empty").mkdir()
     (problem,) = load_tree(name, OPTIONS).errors
     assert (problem.where, problem.key, problem.message) == ("", "manifests", message)
