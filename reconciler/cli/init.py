@@ -49,6 +49,13 @@ _OTHER_PLACES = {
     show_default=True,
     help="Of the repository's README.",
 )
+@click.option(
+    "--tokens-from",
+    type=click.Choice(["environments", "secret"]),
+    default="environments",
+    show_default=True,
+    help="As for github setup. With secret, PLUG_SECRETS has all secrets: the workflows get no line for each.",
+)
 @click.option("--upgrade", is_flag=True, help="Show what this version would change in the workflows that are there.")
 @click.option("--yes", "-y", is_flag=True, help="With --upgrade: make the changes.")
 def init(
@@ -57,6 +64,7 @@ def init(
     default_branch: str | None,
     owners: tuple[str, ...],
     language: str,
+    tokens_from: str,
     upgrade: bool,
     yes: bool,
 ) -> int:
@@ -75,10 +83,11 @@ def init(
     _check(action, default_branch, owners)
     find_folder()
     top = Path(folder)
+    names = find_secret_names(top) if tokens_from == "environments" else ()
     if upgrade:
         from reconciler.cli.init_upgrade import upgrade_workflows
 
-        return upgrade_workflows(top, action, default_branch, yes=yes)
+        return upgrade_workflows(top, action, default_branch, names, yes=yes)
     from reconciler.manifests.schema import editor_schema
     from reconciler.starter import UNKNOWN_ACTION, Language, Start, find_action
     from reconciler.starter.workflow_files import EXAMPLE_SECRET, Places
@@ -86,7 +95,7 @@ def init(
     chosen = action or find_action(os.environ) or UNKNOWN_ACTION
     branch = default_branch or find_branch(top) or "main"
     start = Start(
-        Places(chosen, branch, find_secret_names(top) or (EXAMPLE_SECRET,)),
+        Places(chosen, branch, names or (EXAMPLE_SECRET,)),
         [f"@{owner.removeprefix('@')}" for owner in owners],
         Language(language),
         json.dumps(editor_schema(), indent=2) + "\n",

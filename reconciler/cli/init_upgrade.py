@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, warn, write
-from reconciler.cli.tree_files import find_branch, find_secret_names, leads_out, unwritable
+from reconciler.cli.tree_files import find_branch, leads_out, unwritable
 from reconciler.core.workflow.names import REQUIRED_CHECK
 from reconciler.errors import InputError
 from reconciler.io.files import read_regular, write_whole
@@ -51,8 +51,10 @@ class ComparedWorkflow(Struct, frozen=True):
     state: FileState
 
 
-def compare_workflows(top: Path, action: str | None, default_branch: str | None) -> list[ComparedWorkflow]:
-    """Compare the workflows below `top` with this version's.
+def compare_workflows(
+    top: Path, action: str | None, default_branch: str | None, secrets: Sequence[str]
+) -> list[ComparedWorkflow]:
+    """Compare the workflows below `top` with this version's, which also have a line for each of `secrets`.
 
     With None, the action or the branch of the existing workflows is taken. Raises InputError if a workflow can't be
     read.
@@ -61,7 +63,7 @@ def compare_workflows(top: Path, action: str | None, default_branch: str | None)
     texts = [text for text in there.values() if text is not None]
     chosen = action or find_action_in(texts) or UNKNOWN_ACTION
     branch = default_branch or find_branch_in(texts) or find_branch(top) or "main"
-    places = Places(chosen, branch, merge_secrets(find_secrets_in(texts), find_secret_names(top)))
+    places = Places(chosen, branch, merge_secrets(find_secrets_in(texts), secrets))
     found = []
     for name, wanted in signed_workflows(places).items():
         text = there[name]
@@ -70,7 +72,9 @@ def compare_workflows(top: Path, action: str | None, default_branch: str | None)
     return found
 
 
-def upgrade_workflows(top: Path, action: str | None, default_branch: str | None, *, yes: bool) -> int:
+def upgrade_workflows(
+    top: Path, action: str | None, default_branch: str | None, secrets: Sequence[str], *, yes: bool
+) -> int:
     """Show how the workflows differ from this version's; with `yes`, replace those that were not edited."""
     action = action or find_action(os.environ)
     if action is None:
@@ -79,7 +83,7 @@ def upgrade_workflows(top: Path, action: str | None, default_branch: str | None,
         if yes:
             raise InputError.of("--action", message, hint)
         warn(f"{message}. This comparison keeps the action of the workflows; --yes needs --action")
-    found = compare_workflows(top, action, default_branch)
+    found = compare_workflows(top, action, default_branch, secrets)
     lines: list[str] = []
     for one in found:
         lines += _difference(one)
