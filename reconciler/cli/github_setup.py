@@ -57,13 +57,12 @@ def setup_command(
     Example:
       reconciler github setup --repository acme/plug-webhooks > setup.sh
     """
-    from reconciler.cli.checkout_files import has_code_owners
+    from reconciler.cli.checkout_files import find_github_top, has_code_owners
     from reconciler.core.workflow.setup import GitHubSetup, find_state_branch, list_environments
     from reconciler.formats.setup_script import render_setup_script
-    from reconciler.io.git.checkout import find_top
 
     _check_state(session)
-    top = find_top(session.folder, session.environ) or session.folder
+    top = find_github_top(session)
     selected = select(globs, [one.environment for one in session.desired])
     chosen = TokensFrom(tokens_from)
     setup = GitHubSetup(
