@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -23,10 +22,6 @@ from reconciler.io.git.command import GitError
 from reconciler.model import Problem
 from reconciler.run.begin import BeginDecision, Beginning, BeginRequest, Lift
 from reconciler.text.escape import for_terminal
-
-if TYPE_CHECKING:
-    from reconciler.core.guards import FirstApply
-    from reconciler.run.guards import GuardInput
 
 
 def begin(step: Step) -> int:
@@ -72,14 +67,10 @@ def find_commit(session: Session) -> str:
 
 def _decide(step: Step, request: BeginRequest) -> BeginDecision:
     session = step.session
-
-    def make_guards(accepted: Sequence[str], first: FirstApply) -> GuardInput:
-        return session.guards(accepted, first)
-
     beginning = Beginning(
         request,
         session.plan_to_apply,
-        make_guards,
+        session.guards,
         lambda: session.store,
         GitHubPorts(step),
         lambda planned: _show_plan(step, planned),

@@ -77,9 +77,11 @@ def split_command(parts: int, tokens_file: str, secrets_file: str | None, folder
 
 
 def _refuse_misfit(sizes: Sequence[FileSizes], parts: int) -> None:
-    if parts * len(sizes) <= MAX_SECRETS and fits(sizes, parts):
+    """Raise InputError if GitHub takes no such secrets, with a number of parts that fits."""
+    too_many = parts * len(sizes) > MAX_SECRETS
+    if not too_many and fits(sizes, parts):
         return
-    if parts * len(sizes) > MAX_SECRETS:
+    if too_many:
         fitting = find_fitting(sizes, 0)
         message = f"{parts} parts of {len(sizes)} files are more than the {MAX_SECRETS} secrets of a GitHub Environment"
     else:
