@@ -40,6 +40,7 @@ _CUT = b"\n\n... the rest is in the log\n"
 MAX_FAILURE_CHARS = 20_000  # of the output `failure`, which the last job of a run shows
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]")  # of a file or an artifact
 RESULT_PREFIX = "result-"  # of the artifact's folder; the job's name follows
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _OUTPUT, _SUMMARY, _TEMP = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "RUNNER_TEMP"
 
 
@@ -88,8 +89,7 @@ class Step:
     @property
     def attempt(self) -> int:
         """The number of this attempt of the run, from 1."""
-        text = self.environ.get("GITHUB_RUN_ATTEMPT", "1")
-        return int(text) if text.isascii() and text.isdigit() else 1
+        return _read_number(self.environ, "GITHUB_RUN_ATTEMPT") or 1
 
     @property
     def run_attempt(self) -> RunAttempt:
@@ -260,7 +260,8 @@ def _naming(variable: str, path: str | Path) -> Iterator[None]:
 def reach_state_branch(environ: MutableMapping[str, str], step: Step) -> None:
     """Have git use GITHUB_TOKEN for this server, as checkout would. It is in no file, only in this process.
 
-    The first, empty header removes one that a checkout kept, because GitHub refuses two (400).
+    The first, empty header removes one that a checkout kept, because GitHub refuses two (400). Configuration that the
+    runner gives git in the same way stays.
     """
     token, server = environ.get("GITHUB_TOKEN", ""), environ.get("GITHUB_SERVER_URL", "https://github.com")
     if not token:
@@ -268,13 +269,17 @@ def reach_state_branch(environ: MutableMapping[str, str], step: Step) -> None:
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
     step.mask(basic)
     key = f"http.{server.rstrip('/')}/.extraheader"
-    environ.update(
-        GIT_CONFIG_COUNT="2",
-        GIT_CONFIG_KEY_0=key,
-        GIT_CONFIG_VALUE_0="",
-        GIT_CONFIG_KEY_1=key,
-        GIT_CONFIG_VALUE_1=f"Authorization: Basic {basic}",
-    )
+    first = _read_number(environ, "GIT_CONFIG_COUNT")
+    for number, value in enumerate(("", f"Authorization: Basic {basic}"), first):
+        environ[f"GIT_CONFIG_KEY_{number}"] = key
+        environ[f"GIT_CONFIG_VALUE_{number}"] = value
+    environ["GIT_CONFIG_COUNT"] = str(first + 2)
+
+
+def _read_number(environ: Mapping[str, str], name: str) -> int:
+    """Return the whole number in a variable; 0 without one."""
+    text = environ.get(name, "")
+    return int(text) if _NUMBER.fullmatch(text) else 0
 
 
 def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] | None = None) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
-from reconciler.cli.step import MAX_FAILURE_CHARS, MAX_SUMMARY_BYTES, Step, run_step
+from reconciler.cli.step import MAX_FAILURE_CHARS, MAX_SUMMARY_BYTES, Step, reach_state_branch, run_step
 from reconciler.errors import InputError, OutputFailed, PostFailed, StalePlan
 from reconciler.model import EnvironmentResult, Outcome, RunResult
 
@@ -160,6 +162,19 @@ def test_a_later_result_takes_the_place_of_an_earlier_one(environ: dict[str, str
     assert (folder.name, folder.parent) == ("result-loja_.._x", Path(outputs["artifact"]))
     assert '"applied"' in (folder / "result.json").read_text()
     assert "1 applied" in read_summary(environ) and "uncertain" not in read_summary(environ)
+
+
+def test_git_keeps_the_configuration_that_the_runner_gives_it(environ: dict[str, str]) -> None:
+    """A container needs safe.directory, for example. GITHUB_TOKEN is added behind it."""
+    own = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "/work"}
+    header = "http.https://github.com/.extraheader"
+    for given, keys in (({}, [header, header]), (own, ["safe.directory", header, header])):
+        found = {**given, "GITHUB_TOKEN": "x"}
+        reach_state_branch(found, Step("x", environ))
+        asked = {"PATH": os.environ["PATH"], **found}
+        listing = ["git", "config", "--show-scope", "--list", "--name-only"]
+        shown = subprocess.run(listing, env=asked, check=True, capture_output=True, text=True).stdout
+        assert [line[len("command\t") :] for line in shown.splitlines() if line.startswith("command\t")] == keys
 
 
 def test_nothing_is_masked_outside_of_a_runner(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
