@@ -34,7 +34,7 @@ def _run(step: Step, words: Sequence[str]) -> int:
     session = step.make_session(given_files=given)
     step.mask_secrets(session)
     folder = step.result_folder
-    arguments = [*words, *_find_also(cli, words, folder)]
+    arguments = _add_also(cli, words, folder)
     try:
         code = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False, obj=HeldSession(session))
     finally:
@@ -42,20 +42,24 @@ def _run(step: Step, words: Sequence[str]) -> int:
     return int(code) if isinstance(code, int) else ExitCode.DONE
 
 
-def _find_also(program: click.Group, words: Sequence[str], folder: Path) -> list[str]:
-    """Return `--also` for the formats that the command has; nothing for a command without a result."""
+def _add_also(program: click.Group, words: Sequence[str], folder: Path) -> list[str]:
+    """Return the words with `--also` for the formats that the command has; none for a command without a result.
+
+    It comes right after the command's name: after `--` it would not be an option.
+    """
     command: click.Command | None = program
-    for word in words:
-        if not isinstance(command, click.Group):
-            break
-        command = command.get_command(click.Context(command), word)
+    names = 0
+    while isinstance(command, click.Group) and names < len(words):
+        command = command.get_command(click.Context(command), words[names])
+        names += 1
     form = next((one.type for one in command.params if one.name == "form"), None) if command else None
     if not isinstance(form, click.Choice):
-        return []
+        return [*words]
     files = {"json": "result.json"}
     if "markdown" in form.choices:
         files |= {"markdown": "result.md", SUMMARY: "summary.md"}
-    return [word for name, file in files.items() for word in ("--also", f"{name}={folder / file}")]
+    also = [word for name, file in files.items() for word in ("--also", f"{name}={folder / file}")]
+    return [*words[:names], *also, *words[names:]]
 
 
 def _collect(step: Step, folder: Path) -> None:

@@ -344,6 +344,8 @@ def test_a_command_leaves_its_result_for_the_workflow(repository: Repository) ->
     assert "no token for loja" in repository.outputs["failure"]
     assert repository.summary.startswith("## Refused\n")
     assert repository.command("plan", "--nonsense").code == 3
+    ran = repository.command("apply", "--yes", "--", "gone.json")
+    assert ran.code == 3 and "PLANFILE: gone.json can't be read" in ran.err
     assert "No such option: --nonsense" in repository.summary or "no such option" in repository.summary.lower()
 
 
