@@ -343,10 +343,10 @@ def test_a_command_leaves_its_result_for_the_workflow(repository: Repository) ->
     assert (ran.code, ran.out, repository.outputs["exit-code"]) == (3, "", "3")
     assert "no token for loja" in repository.outputs["failure"]
     assert repository.summary.startswith("## Refused\n")
-    assert repository.command("plan", "--nonsense").code == 3
     ran = repository.command("apply", "--yes", "--", "gone.json")
     assert ran.code == 3 and "PLANFILE: gone.json can't be read" in ran.err
-    assert "No such option: --nonsense" in repository.summary or "no such option" in repository.summary.lower()
+    assert repository.command("plan", "--nonsense").code == 3
+    assert "no such option" in repository.summary.lower()  # click words it in several ways
 
 
 def test_a_cancelled_job_writes_what_it_did(repository: Repository, sandbox: Sandbox) -> None:
