@@ -9,7 +9,6 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from reconciler.cli.apply import SendOptions, finish, send
-from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
 from reconciler.cli.output import warn
 from reconciler.cli.session import GivenFiles, Session
@@ -124,7 +123,7 @@ def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
     from reconciler.io.git.tip import find_tip
 
     branch = step.run.default_branch or step.environ.get("GITHUB_REF_NAME", "")
-    commit = find_commit(session)
+    commit = session.find_commit()
     try:
         head = find_tip(session.folder, session.environ, branch)
         if head is None:

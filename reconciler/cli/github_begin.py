@@ -9,7 +9,6 @@ from msgspec import Struct
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import SUMMARY_CHARS, Form
 from reconciler.cli.output import say
-from reconciler.cli.session import Session
 from reconciler.cli.step import Step
 from reconciler.core.planner import Planned
 from reconciler.core.workflow.inputs import parse_inputs
@@ -17,8 +16,6 @@ from reconciler.core.workflow.labels import Label
 from reconciler.core.workflow.steps import MAX_PLANNED_CHARS, Steps, encode_jobs, parse_layout
 from reconciler.errors import InputError
 from reconciler.formats.runner import encode_value
-from reconciler.io.git.checkout import Checkout
-from reconciler.io.git.command import GitError
 from reconciler.model import Problem
 from reconciler.run.begin import BeginDecision, Beginning, BeginRequest, Lift
 from reconciler.text.escape import for_terminal
@@ -47,22 +44,11 @@ def _make_request(step: Step) -> BeginRequest:
         layout=parse_layout(step.environ.get("PLUG_TOKENS_FROM", ""), step.environ.get("PLUG_SHARDS", "")),
         inputs=inputs,
         attempt=step.run_attempt,
-        commit=find_commit(step.session),
+        commit=step.session.find_commit(),
         event_sha=step.run.sha,
         strict=step.is_on("PLUG_STRICT"),
         sees_token=step.is_on("PLUG_TOKEN_IS_VISIBLE"),
     )
-
-
-def find_commit(session: Session) -> str:
-    """Return the commit that is checked out. Raises: InputError."""
-    try:
-        head = Checkout(session.folder, session.environ).find_head()
-    except GitError as error:
-        raise InputError(f"the checkout can't be read: {error}") from error
-    if head is None:
-        raise InputError("the checkout has no commit")
-    return head
 
 
 def _decide(step: Step, request: BeginRequest) -> BeginDecision:
@@ -101,7 +87,7 @@ class GitHubPorts(Struct):
         from reconciler.views.unreviewed import explain_unreviewed
 
         session = self.step.session
-        with self.step.open_hub() as hub, session.open_reviewed_history(find_commit(session), names) as history:
+        with self.step.open_hub() as hub, session.open_reviewed_history(session.find_commit(), names) as history:
             return explain_unreviewed(find_unreviewed(names, history, hub), fleet_digest)
 
 

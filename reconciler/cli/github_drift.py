@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exitcode import of_drift
-from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
 from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
@@ -59,7 +58,7 @@ class _Schedule:
         self._hub = hub
         self._session = session
         self._now = session.clock.now()
-        self._head = find_commit(session)
+        self._head = session.find_commit()
         self._done = Activity()
 
     def work(self) -> int:

@@ -231,6 +231,19 @@ class Session(Struct, dict=True):
             base_url_override=self.base_url,
         )
 
+    def find_commit(self) -> str:
+        """Return the commit that is checked out. Raises InputError without one."""
+        from reconciler.io.git.checkout import Checkout
+        from reconciler.io.git.command import GitError
+
+        try:
+            head = Checkout(self.folder, self.environ).find_head()
+        except GitError as error:
+            raise InputError(f"the checkout can't be read: {error}") from error
+        if head is None:
+            raise InputError("the checkout has no commit")
+        return head
+
     @contextmanager
     def open_history(self, commit: str) -> Iterator[ManifestHistory]:
         """Yield what other commits want, with the settings of this run, whose commit is given.

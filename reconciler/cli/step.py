@@ -1,7 +1,7 @@
 """The frame of one step of a GitHub workflow: its outputs, its part of the summary, and the artifact.
 
 The runner sends signals to the step's process (docs/github.md), so everything happens in it: it reaches the branch of
-the state with GITHUB_TOKEN, masks secret values, and writes outputs and summary at its end.
+the state with GITHUB_TOKEN, masks secret values, and writes outputs and summary.
 """
 
 from __future__ import annotations
@@ -257,12 +257,13 @@ def _naming(variable: str, path: str | Path) -> Iterator[None]:
         raise OutputFailed(f"{variable}: {path} can't be written: {error.strerror or error}") from error
 
 
-def reach_state_branch(environ: MutableMapping[str, str], step: Step) -> None:
+def reach_state_branch(step: Step) -> None:
     """Have git use GITHUB_TOKEN for this server, as checkout would. It is in no file, only in this process.
 
     The first, empty header removes one that a checkout kept, because GitHub refuses two (400). Configuration that the
     runner gives git in the same way stays.
     """
+    environ = step.environ
     token, server = environ.get("GITHUB_TOKEN", ""), environ.get("GITHUB_SERVER_URL", "https://github.com")
     if not token:
         return
@@ -288,7 +289,7 @@ def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] 
     Raises what `work` raises, after it was written into the job's summary and the output `failure`.
     """
     step = Step(name, dict(os.environ if environ is None else environ))
-    reach_state_branch(step.environ, step)
+    reach_state_branch(step)
     step.check_places()
     try:
         code = work(step)

@@ -164,13 +164,13 @@ def test_a_later_result_takes_the_place_of_an_earlier_one(environ: dict[str, str
     assert "1 applied" in read_summary(environ) and "uncertain" not in read_summary(environ)
 
 
-def test_git_keeps_the_configuration_that_the_runner_gives_it(environ: dict[str, str]) -> None:
+def test_git_keeps_the_configuration_that_the_runner_gives_it() -> None:
     """A container needs safe.directory, for example. GITHUB_TOKEN is added behind it."""
     own = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "/work"}
     header = "http.https://github.com/.extraheader"
     for given, keys in (({}, [header, header]), (own, ["safe.directory", header, header])):
         found = {**given, "GITHUB_TOKEN": "x"}
-        reach_state_branch(found, Step("x", environ))
+        reach_state_branch(Step("x", found))
         asked = {"PATH": os.environ["PATH"], **found}
         listing = ["git", "config", "--show-scope", "--list", "--name-only"]
         shown = subprocess.run(listing, env=asked, check=True, capture_output=True, text=True).stdout
