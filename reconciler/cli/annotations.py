@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,23 +16,27 @@ if TYPE_CHECKING:
     from reconciler.views.annotations import PathOf
 
 
-def wants_annotations(environ: Mapping[str, str]) -> bool:
-    """Return whether this is a GitHub runner, the only reader of annotations."""
+def is_runner(environ: Mapping[str, str]) -> bool:
+    """Return whether this is a GitHub runner, the only reader of annotations and masks."""
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
-def annotate(commands: str) -> None:
-    write_aside(commands)
+def annotate(environ: Mapping[str, str], render: Callable[[], str]) -> None:
+    """Write the annotations that `render` returns, on a runner only."""
+    if is_runner(environ):
+        write_aside(render())
 
 
 def annotate_error(error: Exception, session: Session) -> None:
     """Annotate the error that ended a command, at the lines of its problems if it has some."""
     from reconciler.views import annotations as github
 
-    if isinstance(error, InputError) and error.problems:
-        annotate(github.render_validation(error.problems, (), path_of=find_path(session)))
-    else:
-        annotate(github.render_error(str(error)))
+    def render() -> str:
+        if isinstance(error, InputError) and error.problems:
+            return github.render_validation(error.problems, (), path_of=find_path(session))
+        return github.render_error(str(error))
+
+    annotate(session.environ, render)
 
 
 def find_path(session: Session) -> PathOf:

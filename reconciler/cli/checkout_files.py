@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reconciler.cli.session import Session
 from reconciler.core.workflow.setup import OWNERS_PLACES, names_owner
 from reconciler.io.files import read_regular
 from reconciler.starter import WORKFLOWS_FOLDER
 
 MAX_WORKFLOW_BYTES = 1024 * 1024
 MAX_OWNERS_BYTES = 3 * 1024 * 1024  # GitHub ignores a larger one
+
+
+def find_github_top(session: Session) -> Path:
+    """Return the folder that contains .github, which is the top of the checkout."""
+    from reconciler.io.git.checkout import find_top
+
+    return find_top(session.folder, session.environ) or session.folder
 
 
 def read_workflows(top: Path) -> dict[str, str]:

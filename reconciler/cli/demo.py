@@ -18,6 +18,7 @@ from reconciler.cli.output import is_terminal, say, wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.selection import select
 from reconciler.errors import InputError
+from reconciler.io.files import is_file, is_folder
 from reconciler.io.temporary import TemporaryFolder
 from reconciler.model import Desired
 
@@ -52,9 +53,23 @@ def demo(session: Session, globs: tuple[str, ...], pause: bool) -> int:
     # the path within the folder of manifests, for the copy, because the user's own files are never changed
     edited = (session.folder / desired[0].source.file).relative_to(source)
     with TemporaryFolder("reconciler-demo-") as folder:
-        shutil.copytree(source, Path(folder) / "manifests")
+        copy_manifests(source, Path(folder) / "manifests")
         with contextlib.chdir(folder):  # so that messages show manifests/staging.yaml, as in the user's own folder
             return _run_story(desired, edited, globs, session, wait=_wait_for_enter if pause else lambda: None)
+
+
+def copy_manifests(source: Path, target: Path) -> None:
+    """Copy the folder of manifests, without what no manifest is, such as a pipe. Raises: InputError."""
+
+    def find_others(folder: str, names: list[str]) -> list[str]:
+        paths = ((name, Path(folder, name)) for name in names)
+        return [name for name, path in paths if not is_file(path) and not is_folder(path)]
+
+    try:
+        shutil.copytree(source, target, ignore=find_others)
+    except OSError as error:
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise InputError.of("manifests", f"{source} can't be copied: {reason}", "make it readable") from error
 
 
 def _run_story(

@@ -6,33 +6,34 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import assert_never
 
+from reconciler.cli.checkout_files import find_github_top, has_code_owners, read_workflows
 from reconciler.cli.session import Session
+from reconciler.core.workflow.readback import make_item
 from reconciler.errors import InputError
 from reconciler.model import Area, Desired, Item, ItemState
 
 
 def look_at_github(session: Session, desired: Sequence[Desired]) -> Iterator[Item]:
     """Yield the items of the workflows, and of the repository that GITHUB_REPOSITORY or the remote names."""
-    top = _find_top(session)
+    top = find_github_top(session)
     yield from _look_at_workflows(top)
     token = session.environ.get("GITHUB_TOKEN", "")
     session.hide(token)
     if not token:
         message = "not set, so nothing was asked"
-        yield _item("GITHUB_TOKEN", ItemState.MISSING, message, 'export GITHUB_TOKEN="$(gh auth token)"')
+        yield make_item("GITHUB_TOKEN", ItemState.MISSING, message, 'export GITHUB_TOKEN="$(gh auth token)"')
         return
     from reconciler.io.git.remotes import find_name
 
     repository = session.environ.get("GITHUB_REPOSITORY") or find_name(session.environ, session.folder)
     if repository is None:
         message = "neither the remote origin nor GITHUB_REPOSITORY says which it is"
-        yield _item("repository", ItemState.UNKNOWN, message, "export GITHUB_REPOSITORY=OWNER/NAME")
+        yield make_item("repository", ItemState.UNKNOWN, message, "export GITHUB_REPOSITORY=OWNER/NAME")
         return
     yield from _ask(session, desired, repository, token, top)
 
 
 def _ask(session: Session, desired: Sequence[Desired], repository: str, token: str, top: Path) -> Iterator[Item]:
-    from reconciler.cli.checkout_files import has_code_owners, read_workflows
     from reconciler.cli.progress import CountProgress
     from reconciler.github.repository import find_named, open_repository
     from reconciler.run.doctor_github import GitHubQuestion, find_pins, report_github
@@ -55,7 +56,7 @@ def _ask(session: Session, desired: Sequence[Desired], repository: str, token: s
             yield from report_github(question, reads)
     except InputError as error:
         for problem in error.problems:
-            yield _item(problem.key, ItemState.WRONG, problem.message, problem.hint)
+            yield make_item(problem.key, ItemState.WRONG, problem.message, problem.hint)
 
 
 def _look_at_workflows(top: Path) -> Iterator[Item]:
@@ -64,7 +65,7 @@ def _look_at_workflows(top: Path) -> Iterator[Item]:
     from reconciler.starter.workflow_files import FileState, make_digest
 
     try:
-        found = compare_workflows(top, None, None)
+        found = compare_workflows(top, None, None, ())  # lines of secrets make no difference
     except InputError as error:
         for problem in error.problems:
             yield Item(Area.WORKFLOWS, problem.key, ItemState.WRONG, problem.message, problem.hint)
@@ -86,14 +87,3 @@ def _look_at_workflows(top: Path) -> Iterator[Item]:
                 yield Item(Area.WORKFLOWS, one.path, ItemState.MISSING, "not there", "reconciler init")
             case _:
                 assert_never(state)
-
-
-def _find_top(session: Session) -> Path:
-    """Return the folder that contains .github, which is the top of the checkout."""
-    from reconciler.io.git.checkout import find_top
-
-    return find_top(session.folder, session.environ) or session.folder
-
-
-def _item(name: str, state: ItemState, message: str, hint: str = "") -> Item:
-    return Item(Area.GITHUB, name, state, message, hint)

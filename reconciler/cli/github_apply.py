@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from msgspec.structs import replace
 
 from reconciler.cli.apply import SendOptions, finish, send
-from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
 from reconciler.cli.output import warn
 from reconciler.cli.session import GivenFiles, Session
 from reconciler.cli.step import Step
 from reconciler.core.accounts import ApplyWay
 from reconciler.core.planner import Planned
-from reconciler.core.workflow.inputs import parse_inputs
+from reconciler.core.workflow.inputs import RunInputs, parse_inputs
+from reconciler.core.workflow.names import SECRETS_SECRET, TOKEN_SECRET
 from reconciler.core.workflow.rerun import find_superseded
 from reconciler.core.workflow.steps import Job, decode_job
-from reconciler.errors import InputError, StalePlan, Unreachable
+from reconciler.errors import InputError, StalePlan, StateError, Unreachable
 from reconciler.io.git.command import GitError
 from reconciler.model import RunResult
 from reconciler.plug.secret import Secret
 from reconciler.run.guards import check_part_before_sending, find_putting
 from reconciler.run.part import Part, PartPlanner
+from reconciler.run.planning import PlanScope
 from reconciler.text.commits import shorten_commit
 from reconciler.text.counts import name_some
 
@@ -35,9 +37,19 @@ def apply(step: Step) -> int:
     inputs = parse_inputs(step.run.event.get("inputs"))
     session = step.make_session(given_files=take_secrets(step, job))
     step.mask_secrets(session)
-    if session.secret_files.problems:
-        raise InputError(problems=(*session.secret_files.problems, *session.tree.errors))
-    planner = PartPlanner(
+    _refuse_unreadable(session, lambda: _make_planner(step, session, job, inputs).find_names())
+    planner = _make_planner(step, session, job, inputs)
+    if step.run_attempt.is_later:
+        _check_head(step, session, planner.find_names())
+    part = planner.plan()
+    how = SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left, ApplyWay.WORKFLOW)
+    result = _apply_part(session, part, how)
+    step.leave_result(result)
+    return finish(result, Form(), session)
+
+
+def _make_planner(step: Step, session: Session, job: Job, inputs: RunInputs) -> PartPlanner:
+    return PartPlanner(
         job,
         inputs,
         step.run_attempt,
@@ -47,13 +59,6 @@ def apply(step: Step) -> int:
         session.settings.max_failures,
         lambda planned: _show_plan(step, session, planned),
     )
-    if step.run_attempt.is_later:
-        _check_head(step, session, planner.find_names())
-    part = planner.plan()
-    how = SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left, ApplyWay.WORKFLOW)
-    result = _apply_part(session, part, how)
-    step.leave_result(result)
-    return finish(result, Form(), session)
 
 
 def _apply_part(session: Session, part: Part, how: SendOptions) -> RunResult:
@@ -80,24 +85,35 @@ def read_job(step: Step) -> Job:
 
 
 def take_secrets(step: Step, job: Job) -> GivenFiles:
-    """Take the job's tokens and secrets out of the variables. Raises InputError for a text that has none.
-
-    What is missing is reported before anything is sent, all in one run.
-    """
+    """Take the job's tokens and secrets out of the variables."""
     from reconciler.plug.job_secrets import JobSecrets
-    from reconciler.plug.secret_files import parse_secrets, parse_tokens
 
-    token, tokens, secrets = (step.take(name) for name in ("PLUG_TOKEN", "PLUG_TOKENS", "PLUG_SECRETS"))
+    token = step.take(TOKEN_SECRET)
     step.mask(token)
-    owner = JobSecrets(job.environment, job.tokens, job.secrets)
-    given = GivenFiles(secrets=parse_secrets(secrets, job.secrets or "PLUG_SECRETS") if secrets else None, job=owner)
+    given = GivenFiles(job=JobSecrets(job.environment, job.tokens, job.secrets))
+    given = step.take_secrets(given, job.secrets or SECRETS_SECRET)
+    with_all = step.take_tokens(given, job.tokens)
     if not job.selects_all:
         return replace(given, tokens={job.name: Secret(token)} if token else {}, tokens_name="the secret PLUG_TOKEN")
-    if not tokens and step.environ.get("RECONCILER_TOKENS_FILE"):
+    if with_all.tokens is None and step.environ.get("RECONCILER_TOKENS_FILE"):
         return given  # an earlier step fetched them, for example from a vault
-    return replace(
-        given, tokens=parse_tokens(tokens, job.tokens) if tokens else {}, tokens_name=f"the secret {job.tokens}"
-    )
+    return replace(with_all, tokens=with_all.tokens or {}, tokens_name=f"the secret {job.tokens}")
+
+
+def _refuse_unreadable(session: Session, find_names: Callable[[], Collection[str]]) -> None:
+    """Raise InputError if tokens or secrets can't be read, with everything else that is wrong in this part of a run.
+
+    `find_names` returns its environments, of manifests without errors.
+    """
+    files = session.secret_files
+    if not files.problems:
+        return
+    problems = [*files.problems, *session.tree.errors]
+    if not session.tree.errors and not files.secrets_problems:
+        with suppress(StateError):  # without the state it is not known which secrets are needed
+            planned = session.plan_to_apply(PlanScope(names=frozenset(find_names())))
+            problems += session.credentials.find_missing_secrets(find_putting(planned))
+    raise InputError(problems=problems)
 
 
 # --- a later attempt ---------------------------------------------------------------------------------
@@ -108,7 +124,7 @@ def _check_head(step: Step, session: Session, names: Collection[str]) -> None:
     from reconciler.io.git.tip import find_tip
 
     branch = step.run.default_branch or step.environ.get("GITHUB_REF_NAME", "")
-    commit = find_commit(session)
+    commit = session.find_commit()
     try:
         head = find_tip(session.folder, session.environ, branch)
         if head is None:

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.options import Form
+from reconciler.cli.options import SUMMARY_CHARS, Form
 from reconciler.cli.output import say
-from reconciler.cli.session import Session
 from reconciler.cli.step import Step
 from reconciler.core.planner import Planned
 from reconciler.core.workflow.inputs import parse_inputs
 from reconciler.core.workflow.labels import Label
 from reconciler.core.workflow.steps import MAX_PLANNED_CHARS, Steps, encode_jobs, parse_layout
 from reconciler.errors import InputError
-from reconciler.io.git.checkout import Checkout
-from reconciler.io.git.command import GitError
+from reconciler.formats.runner import encode_value
 from reconciler.model import Problem
 from reconciler.run.begin import BeginDecision, Beginning, BeginRequest, Lift
-from reconciler.text.escape import for_json, for_terminal
-
-if TYPE_CHECKING:
-    from reconciler.core.guards import FirstApply
-    from reconciler.run.guards import GuardInput
-
-SUMMARY_CHARS = 900_000  # of the plan; the text before it is short
+from reconciler.text.escape import for_terminal
 
 
 def begin(step: Step) -> int:
@@ -54,34 +44,19 @@ def _make_request(step: Step) -> BeginRequest:
         layout=parse_layout(step.environ.get("PLUG_TOKENS_FROM", ""), step.environ.get("PLUG_SHARDS", "")),
         inputs=inputs,
         attempt=step.run_attempt,
-        commit=find_commit(step.session),
+        commit=step.session.find_commit(),
         event_sha=step.run.sha,
         strict=step.is_on("PLUG_STRICT"),
         sees_token=step.is_on("PLUG_TOKEN_IS_VISIBLE"),
     )
 
 
-def find_commit(session: Session) -> str:
-    """Return the commit that is checked out. Raises: InputError."""
-    try:
-        head = Checkout(session.folder, session.environ).find_head()
-    except GitError as error:
-        raise InputError(f"the checkout can't be read: {error}") from error
-    if head is None:
-        raise InputError("the checkout has no commit")
-    return head
-
-
 def _decide(step: Step, request: BeginRequest) -> BeginDecision:
     session = step.session
-
-    def make_guards(accepted: Sequence[str], first: FirstApply) -> GuardInput:
-        return session.guards(accepted, first)
-
     beginning = Beginning(
         request,
         session.plan_to_apply,
-        make_guards,
+        session.guards,
         lambda: session.store,
         GitHubPorts(step),
         lambda planned: _show_plan(step, planned),
@@ -112,7 +87,7 @@ class GitHubPorts(Struct):
         from reconciler.views.unreviewed import explain_unreviewed
 
         session = self.step.session
-        with self.step.open_hub() as hub, session.open_reviewed_history(find_commit(session), names) as history:
+        with self.step.open_hub() as hub, session.open_reviewed_history(session.find_commit(), names) as history:
             return explain_unreviewed(find_unreviewed(names, history, hub), fleet_digest)
 
 
@@ -154,14 +129,10 @@ def _output_lifts(step: Step, begun: BeginDecision) -> None:
 
 
 def _output_planned(step: Step, begun: BeginDecision) -> None:
-    planned = _compact(begun.names)
+    planned = encode_value(begun.names)
     step.output("planned", planned if len(planned) <= MAX_PLANNED_CHARS else "")
 
 
 def _output_steps(step: Step, steps: Steps) -> None:
     for number, jobs in enumerate(steps, 1):
-        step.output(f"step_{number}", _compact(encode_jobs(jobs)))
-
-
-def _compact(value: Sequence[str] | Sequence[Mapping[str, object]]) -> str:
-    return for_json(json.dumps(value, separators=(",", ":"), ensure_ascii=True))
+        step.output(f"step_{number}", encode_value(encode_jobs(jobs)))

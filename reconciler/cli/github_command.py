@@ -29,10 +29,12 @@ def _run(step: Step, words: Sequence[str]) -> int:
     from reconciler.cli.main import cli
 
     step.name = step.environ.get("GITHUB_JOB") or words[0]
-    session = step.make_session(given_files=_take_secrets(step))
+    given = step.take_secrets(step.take_tokens(GivenFiles()))
+    given.refuse_unreadable()
+    session = step.make_session(given_files=given)
     step.mask_secrets(session)
     folder = step.result_folder
-    arguments = [*words, *_find_also(cli, words, folder)]
+    arguments = _add_also(cli, words, folder)
     try:
         code = cli.main(args=arguments, prog_name="reconciler", standalone_mode=False, obj=HeldSession(session))
     finally:
@@ -40,31 +42,24 @@ def _run(step: Step, words: Sequence[str]) -> int:
     return int(code) if isinstance(code, int) else ExitCode.DONE
 
 
-def _take_secrets(step: Step) -> GivenFiles:
-    from reconciler.plug.secret_files import parse_secrets, parse_tokens
+def _add_also(program: click.Group, words: Sequence[str], folder: Path) -> list[str]:
+    """Return the words with `--also` for the formats that the command has; none for a command without a result.
 
-    tokens, secrets = step.take("PLUG_TOKENS"), step.take("PLUG_SECRETS")
-    return GivenFiles(
-        parse_tokens(tokens, "PLUG_TOKENS") if tokens else None,
-        parse_secrets(secrets, "PLUG_SECRETS") if secrets else None,
-        "PLUG_TOKENS",
-    )
-
-
-def _find_also(program: click.Group, words: Sequence[str], folder: Path) -> list[str]:
-    """Return `--also` for the formats that the command has; nothing for a command without a result."""
+    It comes right after the command's name: after `--` it would not be an option.
+    """
     command: click.Command | None = program
-    for word in words:
-        if not isinstance(command, click.Group):
-            break
-        command = command.get_command(click.Context(command), word)
+    names = 0
+    while isinstance(command, click.Group) and names < len(words):
+        command = command.get_command(click.Context(command), words[names])
+        names += 1
     form = next((one.type for one in command.params if one.name == "form"), None) if command else None
     if not isinstance(form, click.Choice):
-        return []
+        return [*words]
     files = {"json": "result.json"}
     if "markdown" in form.choices:
         files |= {"markdown": "result.md", SUMMARY: "summary.md"}
-    return [word for name, file in files.items() for word in ("--also", f"{name}={folder / file}")]
+    also = [word for name, file in files.items() for word in ("--also", f"{name}={folder / file}")]
+    return [*words[:names], *also, *words[names:]]
 
 
 def _collect(step: Step, folder: Path) -> None:

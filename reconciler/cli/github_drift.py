@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exitcode import of_drift
-from reconciler.cli.github_begin import find_commit
 from reconciler.cli.options import Form
 from reconciler.cli.output import say
 from reconciler.cli.render import show_drift
@@ -43,10 +42,9 @@ def drift(step: Step) -> int:
 
 def _make_session(step: Step) -> Session:
     """Return a session with the secrets that the step got in one variable, masked in all output. Raises InputError."""
-    from reconciler.plug.secret_files import parse_secrets
-
-    text = step.take("PLUG_SECRETS")
-    session = step.make_session(given_files=GivenFiles(secrets=parse_secrets(text, "PLUG_SECRETS") if text else None))
+    given = step.take_secrets(GivenFiles())
+    given.refuse_unreadable()
+    session = step.make_session(given_files=given)
     step.mask_secrets(session)
     session.find_store()  # which is not opened: an unusable state is refused before any issue is written
     return session
@@ -60,7 +58,7 @@ class _Schedule:
         self._hub = hub
         self._session = session
         self._now = session.clock.now()
-        self._head = find_commit(session)
+        self._head = session.find_commit()
         self._done = Activity()
 
     def work(self) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.github_begin import find_commit
 from reconciler.cli.output import say, write
 from reconciler.cli.step import MAX_FAILURE_CHARS, Step
 from reconciler.core.workflow.endings import EndedRun, RunJob, report_run
@@ -44,7 +43,7 @@ class _Result:
         self._step = step
         self._hub = hub
         self._now = step.session.clock.now()
-        self._commit = find_commit(step.session)
+        self._commit = step.session.find_commit()
         self._notes: list[str] = []
 
     def work(self) -> int:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.cli.exitcode import ExitCode
+from reconciler.cli.options import SUMMARY_CHARS
 from reconciler.cli.output import say, say_problems, write
 from reconciler.cli.session import Session
 from reconciler.errors import InputError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 COMMENT = "plan"  # the name in the comment's marker
 SETTINGS_FILES = ("reconciler.toml", "pyproject.toml")
 NOWHERE = "not-in-the-repository"  # a folder that does not exist
-SUMMARY_CHARS = 900_000  # GitHub takes a MiB of a step
 
 
 def review(step: Step) -> int:
@@ -291,7 +291,7 @@ def _check(session: Session, planned: Planned, base: Side) -> CheckResult:
 
 def _show(step: Step, found: Review) -> None:
     """Show the review in the job's log, as annotations and in its summary."""
-    from reconciler.cli.annotations import annotate, find_path, wants_annotations
+    from reconciler.cli.annotations import annotate, find_path
     from reconciler.views import annotations
     from reconciler.views.github_review import render_review
     from reconciler.views.unreviewed import explain_combinations
@@ -306,14 +306,14 @@ def _show(step: Step, found: Review) -> None:
         write(plan_text(replace(found.planned, plan=plan), colour=False))
         if note:
             write(note)
-        if wants_annotations(step.environ):
-            annotate(annotations.render_plan(found.planned.plan, path_of=path_of))
+        shown = found.planned.plan
+        annotate(step.environ, lambda: annotations.render_plan(shown, path_of=path_of))
     combination = explain_combinations(found.combined)
     problems = (*found.errors, *found.refused, *([] if combination is None else [combination]))
     if problems:
         say_problems(InputError(problems=problems))
-    if problems and wants_annotations(step.environ):
-        annotate(annotations.render_validation(problems, found.warnings if found.errors else (), path_of=path_of))
+        warnings = found.warnings if found.errors else ()
+        annotate(step.environ, lambda: annotations.render_validation(problems, warnings, path_of=path_of))
     for advice in found.advice:
         step.warn(str(advice))
     if found.failed:

@@ -10,13 +10,12 @@ from reconciler import __version__
 from reconciler.cli.commands import SettingsCommand
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import environments_option, settings_options
-from reconciler.cli.output import say, write
+from reconciler.cli.output import say, warn, write
 from reconciler.cli.session import Session
 from reconciler.cli.tree_files import find_branch, is_branch
 from reconciler.core.selection import select
 from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.errors import InputError
-from reconciler.text.escape import for_terminal
 
 _REVIEWER = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9-]*(?:/[A-Za-z0-9._-]+)?", re.ASCII)
 
@@ -58,13 +57,12 @@ def setup_command(
     Example:
       reconciler github setup --repository acme/plug-webhooks > setup.sh
     """
-    from reconciler.cli.checkout_files import has_code_owners
+    from reconciler.cli.checkout_files import find_github_top, has_code_owners
     from reconciler.core.workflow.setup import GitHubSetup, find_state_branch, list_environments
     from reconciler.formats.setup_script import render_setup_script
-    from reconciler.io.git.checkout import find_top
 
     _check_state(session)
-    top = find_top(session.folder, session.environ) or session.folder
+    top = find_github_top(session)
     selected = select(globs, [one.environment for one in session.desired])
     chosen = TokensFrom(tokens_from)
     setup = GitHubSetup(
@@ -103,7 +101,7 @@ def _warn_of_branches(top: Path, branch: str) -> None:
     from reconciler.core.workflow.readback import judge_branches
 
     for item in judge_branches(read_workflows(top), branch):
-        say(for_terminal(f"{item.message} ({item.hint})"), label="warning")
+        warn(f"{item.message} ({item.hint})")
 
 
 def _find_repository(session: Session, given: str | None) -> str:

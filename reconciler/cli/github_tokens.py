@@ -53,15 +53,16 @@ def split_command(parts: int, tokens_file: str, secrets_file: str | None, folder
     Example:
       reconciler github tokens --split 2 --tokens tokens.yaml
     """
-    from reconciler.plug.secret_files import load_secrets_file, load_tokens_file
+    from reconciler.plug.credentials import read_secret_files
     from reconciler.plug.split_files import measure_secrets, measure_tokens, split_secrets, split_tokens
 
-    tokens = load_tokens_file(Path(tokens_file).expanduser(), tokens_file)
-    made, sizes = split_tokens(tokens, parts), [measure_tokens(tokens)]
+    files = read_secret_files(tokens_file, secrets_file, Path())
+    if files.problems:
+        raise InputError(problems=files.problems)
+    made, sizes = split_tokens(files.tokens, parts), [measure_tokens(files.tokens)]
     if secrets_file is not None:
-        secrets = load_secrets_file(Path(secrets_file).expanduser(), secrets_file)
-        made += split_secrets(secrets, parts)
-        sizes.append(measure_secrets(secrets))
+        made += split_secrets(files.secrets, parts)
+        sizes.append(measure_secrets(files.secrets))
     _refuse_misfit(sizes, parts)
     _write_all(Path(folder), made)
     width = max(len(one.name) for one in made)
@@ -77,9 +78,11 @@ def split_command(parts: int, tokens_file: str, secrets_file: str | None, folder
 
 
 def _refuse_misfit(sizes: Sequence[FileSizes], parts: int) -> None:
-    if parts * len(sizes) <= MAX_SECRETS and fits(sizes, parts):
+    """Raise InputError if GitHub takes no such secrets, with a number of parts that fits."""
+    too_many = parts * len(sizes) > MAX_SECRETS
+    if not too_many and fits(sizes, parts):
         return
-    if parts * len(sizes) > MAX_SECRETS:
+    if too_many:
         fitting = find_fitting(sizes, 0)
         message = f"{parts} parts of {len(sizes)} files are more than the {MAX_SECRETS} secrets of a GitHub Environment"
     else:

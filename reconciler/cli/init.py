@@ -13,7 +13,7 @@ import click
 
 from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.output import say, write
+from reconciler.cli.output import say, warn, write
 from reconciler.cli.session import find_folder
 from reconciler.cli.tree_files import find_branch, find_secret_names, has_manifests, is_branch, leads_out, unwritable
 from reconciler.io.files import is_file, is_folder, write_new
@@ -49,6 +49,13 @@ _OTHER_PLACES = {
     show_default=True,
     help="Of the repository's README.",
 )
+@click.option(
+    "--tokens-from",
+    type=click.Choice(["environments", "secret"]),
+    default="environments",
+    show_default=True,
+    help="As for github setup. With secret, PLUG_SECRETS has all secrets: the workflows get no line for each.",
+)
 @click.option("--upgrade", is_flag=True, help="Show what this version would change in the workflows that are there.")
 @click.option("--yes", "-y", is_flag=True, help="With --upgrade: make the changes.")
 def init(
@@ -57,6 +64,7 @@ def init(
     default_branch: str | None,
     owners: tuple[str, ...],
     language: str,
+    tokens_from: str,
     upgrade: bool,
     yes: bool,
 ) -> int:
@@ -75,10 +83,11 @@ def init(
     _check(action, default_branch, owners)
     find_folder()
     top = Path(folder)
+    names = find_secret_names(top) if tokens_from == "environments" else ()
     if upgrade:
         from reconciler.cli.init_upgrade import upgrade_workflows
 
-        return upgrade_workflows(top, action, default_branch, yes=yes)
+        return upgrade_workflows(top, action, default_branch, names, yes=yes)
     from reconciler.manifests.schema import editor_schema
     from reconciler.starter import UNKNOWN_ACTION, Language, Start, find_action
     from reconciler.starter.workflow_files import EXAMPLE_SECRET, Places
@@ -86,7 +95,7 @@ def init(
     chosen = action or find_action(os.environ) or UNKNOWN_ACTION
     branch = default_branch or find_branch(top) or "main"
     start = Start(
-        Places(chosen, branch, find_secret_names(top) or (EXAMPLE_SECRET,)),
+        Places(chosen, branch, names or (EXAMPLE_SECRET,)),
         [f"@{owner.removeprefix('@')}" for owner in owners],
         Language(language),
         json.dumps(editor_schema(), indent=2) + "\n",
@@ -113,11 +122,10 @@ def _write_all(top: Path, start: Start) -> None:
     finally:
         write("\n".join(for_terminal(line) for line in lines))
     if unfilled:
-        say(
+        warn(
             f"the action of the workflows is not known: they name {UNKNOWN_ACTION}, and README.md names "
             f"OWNER/reconciler@COMMIT. Run `reconciler init{_folder_argument(top)} --upgrade --yes --action "
-            f"OWNER/REPO/{ACTION_FOLDER}@COMMIT` with the repository that holds this tool, and its commit",
-            label="warning",
+            f"OWNER/REPO/{ACTION_FOLDER}@COMMIT` with the repository that holds this tool, and its commit"
         )
 
 
@@ -128,10 +136,9 @@ def _warn_of_placeholders(top: Path, action: str) -> None:
 
     unfilled = [] if action == UNKNOWN_ACTION else find_unfilled(top)
     if unfilled:
-        say(
+        warn(
             f"{name_some(unfilled)} still name {UNKNOWN_ACTION}, which only holds the place of the action. Run "
-            f"`reconciler init{_folder_argument(top)} --upgrade --yes --action {action}`",
-            label="warning",
+            f"`reconciler init{_folder_argument(top)} --upgrade --yes --action {action}`"
         )
 
 
@@ -144,10 +151,9 @@ def _check(action: str | None, default_branch: str | None, owners: Sequence[str]
     if action is not None and not _ACTION.fullmatch(action):
         raise click.BadParameter("write OWNER/REPO/.github/actions/reconciler@COMMIT", param_hint="--action")
     if action is not None and not _OF_A_COMMIT.fullmatch(action):
-        say(
+        warn(
             f"{action.rpartition('@')[2]} is not a commit: a tag or a branch can be moved, and then other code gets "
-            "your tokens without any change here. Name the commit with its 40 digits",
-            label="warning",
+            "your tokens without any change here. Name the commit with its 40 digits"
         )
     if default_branch is not None and not is_branch(default_branch):
         message = f"{default_branch!r} is not a name that the workflows can have: letters, digits and . _ / -"

@@ -12,8 +12,8 @@ from typing import assert_never
 from msgspec import Struct
 
 from reconciler.cli.exitcode import ExitCode
-from reconciler.cli.output import say, write
-from reconciler.cli.tree_files import find_branch, find_secret_names, leads_out, unwritable
+from reconciler.cli.output import say, warn, write
+from reconciler.cli.tree_files import find_branch, leads_out, unwritable
 from reconciler.core.workflow.names import REQUIRED_CHECK
 from reconciler.errors import InputError
 from reconciler.io.files import read_regular, write_whole
@@ -51,8 +51,10 @@ class ComparedWorkflow(Struct, frozen=True):
     state: FileState
 
 
-def compare_workflows(top: Path, action: str | None, default_branch: str | None) -> list[ComparedWorkflow]:
-    """Compare the workflows below `top` with this version's.
+def compare_workflows(
+    top: Path, action: str | None, default_branch: str | None, secrets: Sequence[str]
+) -> list[ComparedWorkflow]:
+    """Compare the workflows below `top` with this version's, which also have a line for each of `secrets`.
 
     With None, the action or the branch of the existing workflows is taken. Raises InputError if a workflow can't be
     read.
@@ -61,7 +63,7 @@ def compare_workflows(top: Path, action: str | None, default_branch: str | None)
     texts = [text for text in there.values() if text is not None]
     chosen = action or find_action_in(texts) or UNKNOWN_ACTION
     branch = default_branch or find_branch_in(texts) or find_branch(top) or "main"
-    places = Places(chosen, branch, merge_secrets(find_secrets_in(texts), find_secret_names(top)))
+    places = Places(chosen, branch, merge_secrets(find_secrets_in(texts), secrets))
     found = []
     for name, wanted in signed_workflows(places).items():
         text = there[name]
@@ -70,7 +72,9 @@ def compare_workflows(top: Path, action: str | None, default_branch: str | None)
     return found
 
 
-def upgrade_workflows(top: Path, action: str | None, default_branch: str | None, *, yes: bool) -> int:
+def upgrade_workflows(
+    top: Path, action: str | None, default_branch: str | None, secrets: Sequence[str], *, yes: bool
+) -> int:
     """Show how the workflows differ from this version's; with `yes`, replace those that were not edited."""
     action = action or find_action(os.environ)
     if action is None:
@@ -78,8 +82,8 @@ def upgrade_workflows(top: Path, action: str | None, default_branch: str | None,
         hint = "name it: OWNER/REPO/.github/actions/reconciler@COMMIT"
         if yes:
             raise InputError.of("--action", message, hint)
-        say(f"{message}. This comparison keeps the action of the workflows; --yes needs --action", label="warning")
-    found = compare_workflows(top, action, default_branch)
+        warn(f"{message}. This comparison keeps the action of the workflows; --yes needs --action")
+    found = compare_workflows(top, action, default_branch, secrets)
     lines: list[str] = []
     for one in found:
         lines += _difference(one)
@@ -186,10 +190,9 @@ def _say_next(found: Sequence[ComparedWorkflow], *, yes: bool, is_readme_old: bo
     changing = is_readme_old or any(one.state in (FileState.MISSING, FileState.OLDER) for one in found)
     edited = [one for one in found if one.state is FileState.EDITED]
     if edited:
-        say(
+        warn(
             f"{counted(len(edited), 'workflow')} edited: make the change by hand, or remove the file, upgrade, and "
-            "make your edit again",
-            label="warning",
+            "make your edit again"
         )
     if not changing and not edited:
         say("the workflows are this version's")

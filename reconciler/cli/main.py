@@ -138,9 +138,9 @@ def _report(error: BaseException, session: Session | None) -> None:
 
 
 def _annotate(error: Exception, session: Session | None) -> None:
-    from reconciler.cli.annotations import annotate_error, wants_annotations
+    from reconciler.cli.annotations import annotate_error
 
-    if session is not None and wants_annotations(session.environ):
+    if session is not None:
         annotate_error(error, session)
 
 

@@ -25,6 +25,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown")
 RESULT_FORMATS = (*FORMATS, "github")  # for results that have annotations
 SUMMARY = "summary"  # a format of --also: Markdown as long as the summary of a job may be
+SUMMARY_CHARS = 900_000  # of a plan in it; GitHub takes a MiB from a step, which also has the reason of a failure
 VERBOSE = "verbosity"
 _COMPLETIONS = {"FILE": complete_files, "DIR": complete_folders, "STORE": complete_folders}
 

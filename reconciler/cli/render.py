@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from reconciler.cli.annotations import annotate, find_path, wants_annotations
-from reconciler.cli.options import SUMMARY, Form
+from reconciler.cli.annotations import annotate, find_path
+from reconciler.cli.options import SUMMARY, SUMMARY_CHARS, Form
 from reconciler.cli.output import fit_terminal, is_terminal, terminal_width, wants_colour, write
 from reconciler.cli.session import Session
 from reconciler.core.planner import Planned
@@ -23,7 +23,6 @@ from reconciler.model import CheckResult, Document, Drift, Item, Problem, Resolv
 from reconciler.run.guards import find_putting
 
 FILE_WIDTH = 100  # columns of a text in a file
-SUMMARY_CHARS = 900_000  # of a plan; GitHub takes a MiB from a step, which also has the reason of a failure
 
 
 class TextStyle(Struct, frozen=True):
@@ -216,8 +215,8 @@ def _show(views: Views, form: Form, session: Session) -> None:
             write_whole(session.folder / file, view(plain))
         except OSError as error:
             unwritten.append(f"{file} can't be written: {error.strerror}")
-    if form.name != "github" and "github" in views and wants_annotations(session.environ):
-        annotate(views["github"](plain))
+    if form.name != "github" and "github" in views:
+        annotate(session.environ, lambda: views["github"](plain))
     colour = wants_colour(sys.stdout, os.environ)
     shown = views[form.name](TextStyle(colour, terminal_width(), on_terminal=is_terminal(sys.stdout)))
     write(fit_terminal(shown, sys.stdout) if form.name == "text" else shown)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.core.planner import Planned
     from reconciler.manifests.history import ManifestHistory
     from reconciler.manifests.merged import Tree, TreeOptions
-    from reconciler.model import By, Desired, SettingPlace
+    from reconciler.model import By, Desired, Problem, SettingPlace
     from reconciler.plug.credentials import EnvironCredentials, SecretFiles, SecretNames
     from reconciler.plug.job_secrets import JobSecrets
     from reconciler.plug.partner import HttpObserver
@@ -51,18 +51,33 @@ def find_folder() -> Path:
 
 
 class GivenFiles(Struct, frozen=True):
-    """Tokens and secrets from a workflow's secrets, in place of the files of the settings. None: not given."""
+    """Tokens and secrets from a workflow's secrets, in place of the files of the settings. None: not given.
+
+    A text that can't be read gives nothing, and a problem.
+    """
 
     tokens: Mapping[str, Secret] | None = None
     secrets: SecretValues | None = None
+    tokens_problems: tuple[Problem, ...] = ()
+    secrets_problems: tuple[Problem, ...] = ()
     tokens_name: str = ""  # what messages call the tokens' source
     job: JobSecrets | None = None  # whose tokens and secrets they are
+
+    def refuse_unreadable(self) -> None:
+        """Raise InputError if a text can't be read."""
+        problems = (*self.tokens_problems, *self.secrets_problems)
+        if problems:
+            raise InputError(problems=problems)
 
     def over(self, files: SecretFiles) -> SecretFiles:
         """Return the content of the files, with the given tokens or secrets in place of theirs."""
         if self.tokens is not None:
-            files = replace(files, tokens=self.tokens, tokens_name=self.tokens_name)
-        return files if self.secrets is None else replace(files, secrets=self.secrets)
+            files = replace(
+                files, tokens=self.tokens, tokens_problems=self.tokens_problems, tokens_name=self.tokens_name
+            )
+        if self.secrets is not None:
+            files = replace(files, secrets=self.secrets, secrets_problems=self.secrets_problems)
+        return files
 
 
 class Interrupts(Struct, frozen=True):
@@ -215,6 +230,19 @@ class Session(Struct, dict=True):
             tokens_file_unread=bool(files.tokens_problems),
             base_url_override=self.base_url,
         )
+
+    def find_commit(self) -> str:
+        """Return the commit that is checked out. Raises InputError without one."""
+        from reconciler.io.git.checkout import Checkout
+        from reconciler.io.git.command import GitError
+
+        try:
+            head = Checkout(self.folder, self.environ).find_head()
+        except GitError as error:
+            raise InputError(f"the checkout can't be read: {error}") from error
+        if head is None:
+            raise InputError("the checkout has no commit")
+        return head
 
     @contextmanager
     def open_history(self, commit: str) -> Iterator[ManifestHistory]:

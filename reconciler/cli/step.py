@@ -1,7 +1,7 @@
 """The frame of one step of a GitHub workflow: its outputs, its part of the summary, and the artifact.
 
 The runner sends signals to the step's process (docs/github.md), so everything happens in it: it reaches the branch of
-the state with GITHUB_TOKEN, masks secret values, and writes outputs and summary at its end.
+the state with GITHUB_TOKEN, masks secret values, and writes outputs and summary.
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ import base64
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from reconciler.cli.annotations import annotate, is_runner
 from reconciler.cli.exitcode import ExitCode, describe_error, of_error, of_result
-from reconciler.cli.output import write_aside
-from reconciler.cli.session import Interrupts, Session
+from reconciler.cli.output import warn, write_aside
+from reconciler.cli.session import GivenFiles, Interrupts, Session
+from reconciler.core.workflow.names import SECRETS_SECRET, TOKENS_SECRET
 from reconciler.core.workflow.rerun import RunAttempt
+from reconciler.errors import InputError, OutputFailed
 from reconciler.formats.runner import encode_masks
 
 if TYPE_CHECKING:
@@ -34,6 +40,8 @@ _CUT = b"\n\n... the rest is in the log\n"
 MAX_FAILURE_CHARS = 20_000  # of the output `failure`, which the last job of a run shows
 _NOT_IN_A_NAME = re.compile(r"[^\w.-]")  # of a file or an artifact
 RESULT_PREFIX = "result-"  # of the artifact's folder; the job's name follows
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+_OUTPUT, _SUMMARY, _TEMP = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "RUNNER_TEMP"
 
 
 @dataclass
@@ -81,8 +89,7 @@ class Step:
     @property
     def attempt(self) -> int:
         """The number of this attempt of the run, from 1."""
-        text = self.environ.get("GITHUB_RUN_ATTEMPT", "1")
-        return int(text) if text.isascii() and text.isdigit() else 1
+        return _read_number(self.environ, "GITHUB_RUN_ATTEMPT") or 1
 
     @property
     def run_attempt(self) -> RunAttempt:
@@ -92,6 +99,30 @@ class Step:
     def take(self, name: str) -> str:
         """Return a secret's value and remove it from the variables, so that no started program gets it."""
         return self.environ.pop(name, "")
+
+    def take_tokens(self, given: GivenFiles, name: str = TOKENS_SECRET) -> GivenFiles:
+        """Return `given` with the tokens in the variable PLUG_TOKENS. `name` is what messages call them."""
+        from reconciler.plug.secret_files import parse_tokens
+
+        given, text = replace(given, tokens_name=name), self.take(TOKENS_SECRET)
+        if not text:
+            return given
+        try:
+            return replace(given, tokens=parse_tokens(text, name))
+        except InputError as error:
+            return replace(given, tokens={}, tokens_problems=error.problems)
+
+    def take_secrets(self, given: GivenFiles, name: str = SECRETS_SECRET) -> GivenFiles:
+        """Return `given` with the secrets in the variable PLUG_SECRETS. `name` is what messages call them."""
+        from reconciler.plug.secret_files import SecretValues, parse_secrets
+
+        text = self.take(SECRETS_SECRET)
+        if not text:
+            return given
+        try:
+            return replace(given, secrets=parse_secrets(text, name))
+        except InputError as error:
+            return replace(given, secrets=SecretValues(), secrets_problems=error.problems)
 
     def is_on(self, name: str) -> bool:
         """Return whether a variable of the repository, such as PLUG_STRICT, is `true`."""
@@ -105,12 +136,25 @@ class Step:
         with open_hub(self.environ) as hub:
             yield hub
 
-    # --- output ----------------------------------------------------------------------------------------
+    # --- output: each call raises OutputFailed if the runner's file or folder can't be written ---------------
+
+    def check_places(self) -> None:
+        """Raise InputError if the runner's files or folder can't be written: after an apply it would be too late."""
+        try:
+            for variable in (_OUTPUT, _SUMMARY):
+                with self._open(variable):
+                    pass
+            if self.environ.get(_TEMP):
+                self._make_top()
+        except OutputFailed as error:
+            raise InputError(f"{error} (GitHub's runner sets it otherwise)") from error
 
     def output(self, name: str, value: str) -> None:
         """Set an output of the step. Its value may have several lines."""
         end = f"end-{secrets.token_hex(16)}"  # nothing in the value can be it
-        self._append("GITHUB_OUTPUT", f"{name}<<{end}\n{value}\n{end}\n")
+        with self._open(_OUTPUT) as file:
+            if file is not None:
+                file.write(f"{name}<<{end}\n{value}\n{end}\n".encode(errors="backslashreplace"))
 
     def summarize(self, markdown: str) -> None:
         """Add Markdown to the job's summary. What doesn't fit is left out, and a line says so."""
@@ -126,14 +170,13 @@ class Step:
 
     def _write_summary(self, parts: list[str]) -> None:
         self._parts = parts
-        path = self.environ.get("GITHUB_STEP_SUMMARY")
-        if not path:
-            return
         data = "".join(f"{part}\n" for part in parts).encode()
         room = MAX_SUMMARY_BYTES - len(_CUT)
         if len(data) > room:
             data = data[:room].decode(errors="ignore").encode() + _CUT
-        with Path(path).open("ab") as file:
+        with self._open(_SUMMARY) as file:
+            if file is None:
+                return
             if self._summary_start is None:  # the text that another program has written before stays
                 self._summary_start = file.tell()
             file.truncate(self._summary_start)
@@ -143,27 +186,27 @@ class Step:
         """Write a file of the artifact. The outputs `artifact` and `result` name its folders."""
         from reconciler.io.files import write_whole
 
-        write_whole(self.result_folder / file, text)
+        with _naming(_TEMP, self.result_folder):
+            write_whole(self.result_folder / file, text)
 
     @cached_property
     def result_folder(self) -> Path:
-        artifact = self._make_folder("artifact")
-        folder = artifact / f"{RESULT_PREFIX}{_NOT_IN_A_NAME.sub('_', self.name)}"
-        folder.mkdir()
+        """The folder with the step's result, which is the only one in the artifact."""
+        top = self._make_top()
+        with _naming(_TEMP, top):
+            artifact = Path(tempfile.mkdtemp(prefix="artifact-", dir=top))
+            folder = artifact / f"{RESULT_PREFIX}{_NOT_IN_A_NAME.sub('_', self.name)}"
+            folder.mkdir()
         self.output("artifact", str(artifact))
         self.output("result", str(folder))
         return folder
 
     def warn(self, text: str) -> None:
         """Show a warning in the log, and on a runner as an annotation. The step continues."""
-        from reconciler.cli.annotations import annotate, wants_annotations
-        from reconciler.cli.output import say
-        from reconciler.text.escape import for_terminal
         from reconciler.views.annotations import render_warning
 
-        say(for_terminal(text), label="warning")
-        if wants_annotations(self.environ):
-            annotate(render_warning(text))
+        warn(text)
+        annotate(self.environ, lambda: render_warning(text))
 
     def leave_result(self, result: RunResult) -> None:
         """Write the result of an apply, in place of an earlier one: files, the exit code, and the job's summary."""
@@ -184,42 +227,60 @@ class Step:
 
     def mask(self, *values: str) -> None:
         """Have the runner mask these values in all later output. Elsewhere the mask itself would show them."""
-        if self.environ.get("GITHUB_ACTIONS") != "true":
-            return
-        write_aside(encode_masks(value for value in values if value))
+        if is_runner(self.environ):
+            write_aside(encode_masks(value for value in values if value))
 
-    def _make_folder(self, prefix: str) -> Path:
-        import tempfile
+    def _make_top(self) -> Path:
+        """Make the folder of all steps of the job, if it is missing."""
+        top = Path(self.environ.get(_TEMP) or tempfile.gettempdir()) / "reconciler"
+        with _naming(_TEMP, top):
+            top.mkdir(parents=True, exist_ok=True)
+        return top
 
-        top = Path(self.environ.get("RUNNER_TEMP") or tempfile.gettempdir()) / "reconciler"
-        top.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=top))
-
-    def _append(self, variable: str, text: str) -> None:
+    @contextmanager
+    def _open(self, variable: str) -> Iterator[IO[bytes] | None]:
+        """Open a file of the runner to append to it; None if the variable is not set."""
         path = self.environ.get(variable)
-        if path:
-            with Path(path).open("a", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+        if not path:
+            yield None
+            return
+        with _naming(variable, path), Path(path).open("ab") as file:
+            yield file
 
 
-def reach_state_branch(environ: MutableMapping[str, str], step: Step) -> None:
+@contextmanager
+def _naming(variable: str, path: str | Path) -> Iterator[None]:
+    """Raise OutputFailed, which names the variable and the path, for an OSError within the block."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputFailed(f"{variable}: {path} can't be written: {error.strerror or error}") from error
+
+
+def reach_state_branch(step: Step) -> None:
     """Have git use GITHUB_TOKEN for this server, as checkout would. It is in no file, only in this process.
 
-    The first, empty header removes one that a checkout kept, because GitHub refuses two (400).
+    The first, empty header removes one that a checkout kept, because GitHub refuses two (400). Configuration that the
+    runner gives git in the same way stays.
     """
+    environ = step.environ
     token, server = environ.get("GITHUB_TOKEN", ""), environ.get("GITHUB_SERVER_URL", "https://github.com")
     if not token:
         return
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
     step.mask(basic)
     key = f"http.{server.rstrip('/')}/.extraheader"
-    environ.update(
-        GIT_CONFIG_COUNT="2",
-        GIT_CONFIG_KEY_0=key,
-        GIT_CONFIG_VALUE_0="",
-        GIT_CONFIG_KEY_1=key,
-        GIT_CONFIG_VALUE_1=f"Authorization: Basic {basic}",
-    )
+    first = _read_number(environ, "GIT_CONFIG_COUNT")
+    for number, value in enumerate(("", f"Authorization: Basic {basic}"), first):
+        environ[f"GIT_CONFIG_KEY_{number}"] = key
+        environ[f"GIT_CONFIG_VALUE_{number}"] = value
+    environ["GIT_CONFIG_COUNT"] = str(first + 2)
+
+
+def _read_number(environ: Mapping[str, str], name: str) -> int:
+    """Return the whole number in a variable; 0 without one."""
+    text = environ.get(name, "")
+    return int(text) if _NUMBER.fullmatch(text) else 0
 
 
 def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] | None = None) -> int:
@@ -228,11 +289,13 @@ def run_step(name: str, work: Callable[[Step], int], environ: Mapping[str, str] 
     Raises what `work` raises, after it was written into the job's summary and the output `failure`.
     """
     step = Step(name, dict(os.environ if environ is None else environ))
-    reach_state_branch(step.environ, step)
+    reach_state_branch(step)
+    step.check_places()
     try:
         code = work(step)
     except Exception as error:
-        _explain(step, error)
+        with suppress(OutputFailed):  # the error itself is reported in the log
+            _explain(step, error)
         raise
     finally:
         step.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.formats.any_result import ReadFile, list_affected, plan_of
 from reconciler.formats.drift_file import DriftFile, is_healable
@@ -16,7 +16,7 @@ def make_outputs(found: ReadFile) -> dict[str, str]:
     A plan also has `digest` and `new-state`, which says whether its apply needs --new-state.
     """
     names = list_affected(found)
-    outputs = {"changed": json.dumps(bool(names)), "environments": _compact(names)}
+    outputs = {"changed": json.dumps(bool(names)), "environments": encode_value(names)}
     if isinstance(found, DriftFile):
         outputs["healable"] = json.dumps(is_healable(found))
     plan = plan_of(found)
@@ -31,5 +31,6 @@ def encode_masks(values: Iterable[str]) -> str:
     return "".join(sorted({f"::add-mask::{encode_workflow_data(value)}\n" for value in values}))
 
 
-def _compact(value: object) -> str:
+def encode_value(value: Sequence[str] | Sequence[Mapping[str, object]]) -> str:
+    """Encode the value of an output, in one line of JSON."""
     return for_json(json.dumps(value, separators=(",", ":"), ensure_ascii=True))

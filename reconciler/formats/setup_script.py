@@ -25,6 +25,7 @@ LABELS = (
     ("reconciler-waiting", "fbca04", "An apply waits for its reviewers, and holds the others back"),
     ("reconciler-failed", "b60205", "An apply on the default branch failed"),
 )
+_WIDTH = 70  # of the lines with names
 _BUCKET_VARIABLES = {
     "s3": ("PLUG_AWS_ROLE", "PLUG_AWS_REGION"),
     "gs": ("PLUG_GOOGLE_PROVIDER", "PLUG_GOOGLE_ACCOUNT"),
@@ -328,11 +329,11 @@ def _call(what: str, *command: str) -> str:
     return f"attempt {' '.join(map(quote, (what, *command)))}\n"
 
 
-def _break_lines(words: Iterable[str], width: int = 70) -> str:
-    """Return the words in lines of about this width, joined as one command."""
+def _break_lines(words: Iterable[str]) -> str:
+    """Return the words in lines of about the same width, joined as one command."""
     lines, line = [], ""
     for word in words:
-        if line and len(line) + len(word) + 1 > width:
+        if line and len(line) + len(word) + 1 > _WIDTH:
             lines.append(line)
             line = ""
         line = f"{line} {word}".strip()

@@ -46,15 +46,15 @@ def walk(root: str, problems: list[Problem], warnings: list[Problem]) -> Folder 
     hint = "run in the folder that holds it, set `manifests` to where it is, or begin with `reconciler init`"
     try:
         if not stat.S_ISDIR(Path(shown).stat().st_mode):
-            problems.append(Problem(shown, 1, 1, "manifests", "is not a folder", hint))
+            problems.append(Problem.of("manifests", f"{shown} is not a folder", hint))
             return None
     except OSError as error:
-        problems.append(Problem(shown, 1, 1, "manifests", f"can't be read: {error.strerror}", hint))
+        problems.append(Problem.of("manifests", f"{shown} can't be read: {error.strerror}", hint))
         return None
     real = Path(os.path.realpath(shown))
     folder = _TreeWalk(real, problems, warnings).folder(shown, (real,))
     if not any(True for _ in all_manifests(folder)) and not problems:
-        problems.append(Problem(shown, 1, 1, "manifests", "holds no manifest", "add one such as production.yaml"))
+        problems.append(Problem.of("manifests", f"{shown} holds no manifest", "add one such as production.yaml"))
     return folder
 
 

@@ -36,6 +36,8 @@ from reconciler.ports import RepositoryReads
 
 T = TypeVar("T")
 
+_LACKING = frozenset({ItemState.MISSING, ItemState.UNKNOWN})  # of the items of a branch's rules
+
 
 class GitHubQuestion(Struct, frozen=True):
     """The input that is compared with GitHub.
@@ -168,18 +170,18 @@ def _judge_rules(
     if rules is None:
         return
     items = list(judge(rules, branch))
-    if any(item.state is ItemState.MISSING for item in items):
+    if any(item.state in _LACKING for item in items):
         what = f"protection of {branch}"
         older = asked.ask(what, lambda: reads.read_protection(branch))
         if older is not None:
             items = list(judge(rules.join(older), branch))
         else:
-            items = [_doubt(item, branch) if item.state is ItemState.MISSING else item for item in items]
+            items = [_doubt(item, branch) if item.state in _LACKING else item for item in items]
     yield from items
 
 
 def _doubt(item: Item, branch: str) -> Item:
-    """Return an item, missing in the rulesets, as unknown: the older protection of the branch may have it."""
+    """Return an item that the rulesets lack as unknown: the older protection of the branch may have it."""
     message = f"no ruleset has it, and the older protection of {branch}, which may, could not be asked"
     return replace(item, state=ItemState.UNKNOWN, message=message)
 

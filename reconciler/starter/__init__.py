@@ -62,13 +62,9 @@ class Start(Struct, frozen=True):
     schema: str = "{}\n"  # the JSON Schema of a manifest, for editors
 
 
-def render_workflow(name: str, action: str, *, before_action: str = "", places: Places | None = None) -> str:
-    """Return a workflow that uses `action`, a reference such as `acme/reconciler/.github/actions/reconciler@<commit>`.
-
-    `before_action` are steps, as YAML, that fetch the action first.
-    """
-    text = _read(f"workflows/{name}.yml").replace("      # @TOOL@\n", before_action)
-    return fill_in(text, places or Places(action))
+def render_workflow(name: str, places: Places, *, before_action: str = "") -> str:
+    """Return a workflow. `before_action` are steps, as YAML, that fetch the action first."""
+    return fill_in(_read(f"workflows/{name}.yml").replace("      # @TOOL@\n", before_action), places)
 
 
 def starting_files(start: Start) -> Mapping[str, str]:
@@ -86,7 +82,7 @@ def starting_files(start: Start) -> Mapping[str, str]:
 
 def signed_workflows(places: Places) -> Mapping[str, str]:
     """Return the workflows of this version by name, each with its first line."""
-    return {name: sign(render_workflow(name, places.action, places=places), __version__) for name in WORKFLOWS}
+    return {name: sign(render_workflow(name, places), __version__) for name in WORKFLOWS}
 
 
 def render_owners(owners: Sequence[str]) -> str:

@@ -101,7 +101,7 @@ class Block(Struct, frozen=True):
     """A part of a page. Only its last hosts and names may be left out; the rest is shown whole."""
 
     render: Callable[[int, int], str]  # takes the number of hosts, and the most names of each; returns the text
-    hosts: int = 0  # the number of hosts; one is always shown
+    hosts: int  # the number of hosts; one is always shown
     least_chars: int = 0  # the block is never shorter
 
 

@@ -15,10 +15,10 @@ KEY = "PLUG_STRICT"
 MAX_NAMES = 100  # of one commit and cause; a sentence with ten thousand names can't be read
 
 
-def explain_unreviewed(found: Iterable[Unreviewed], fleet_digest: str | None = None) -> tuple[Problem, ...]:
+def explain_unreviewed(found: Iterable[Unreviewed], fleet_digest: str) -> tuple[Problem, ...]:
     """Return a problem for each commit and cause, with its environments and what to do.
 
-    `fleet_digest` is that of the refused plan; with None the hint says where it is shown.
+    `fleet_digest` is that of the refused plan.
     """
     groups: dict[tuple[UnreviewedCause, str], list[str]] = defaultdict(list)
     for one in found:
@@ -74,9 +74,8 @@ def _explain(cause: UnreviewedCause, commit: str, names: list[str]) -> str:
             assert_never(cause)
 
 
-def _advise(fleet_digest: str | None) -> str:
-    digest = "the fleet_digest of the plan" if fleet_digest is None else fleet_digest
+def _advise(fleet_digest: str) -> str:
     return (
         "merge a pull request, with any change, whose branch holds the default branch's manifests as they are now; or "
-        f"begin the workflow by hand with the input expect={digest}"
+        f"begin the workflow by hand with the input expect={fleet_digest}"
     )

@@ -147,7 +147,7 @@ NEXT_ON_GITHUB = {
 }
 
 
-def next_for_kind(kind: FindingKind, *, on_github: bool = False) -> str:
+def next_for_kind(kind: FindingKind, *, on_github: bool) -> str:
     """Return what to do about findings of a kind, in a terminal or with the team's workflows."""
     return NEXT_ON_GITHUB.get(kind, NEXT_FOR_KIND[kind]) if on_github else NEXT_FOR_KIND[kind]
 
@@ -360,7 +360,7 @@ def result_summary(result: RunResult) -> str:
     return f"{'Interrupted' if result.interrupted else 'Result'}: {parts or 'nothing to do'}."
 
 
-def drift_advice(drift: Drift, *, on_github: bool = False) -> list[str]:
+def drift_advice(drift: Drift, *, on_github: bool) -> list[str]:
     """Return what to do about each kind of finding that occurs, the most important first."""
     occurring = {finding.kind for finding in drift.findings}
     return [next_for_kind(kind, on_github=on_github) for kind in FindingKind if kind in occurring]

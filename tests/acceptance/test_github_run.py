@@ -216,8 +216,24 @@ def test_a_job_without_its_token_names_the_missing_secret_and_its_location(repos
     assert "the variable PLUG_SECRET_RECEIVE is empty (" in ran.err
     ran = repository.apply(fleet, PLUG_TOKENS=json.dumps({"loja": repository.cli.token("loja")}))
     assert ran.code == 3 and "put matriz into the secret PLUG_TOKENS of the GitHub Environment plug-fleet" in ran.err
+    assert "reconciler-state" not in git(repository.remote, "branch")
+
+
+def test_tokens_that_can_not_be_read_hide_nothing_else_that_is_wrong(repository: Repository) -> None:
+    """One run reports all of it: a missing secret, unreadable secrets, invalid manifests."""
+    repository.begin(PLUG_TOKENS_FROM="secret")
+    (fleet,) = repository.jobs
+    unreadable = "PLUG_TOKENS:2:1: tokens_file: is neither YAML nor JSON"
+    ran = repository.apply(fleet, PLUG_TOKENS="[", PLUG_SECRET_RECEIVE="")
+    assert ran.code == 3 and unreadable in ran.err and "the variable PLUG_SECRET_RECEIVE is empty (" in ran.err
+    ran = repository.apply(fleet, PLUG_TOKENS="[", PLUG_SECRETS="x", PLUG_SECRET_RECEIVE="")
+    assert ran.code == 3 and unreadable in ran.err and "PLUG_SECRETS:1:1: secrets_file: is not a mapping" in ran.err
+    assert "PLUG_SECRET_RECEIVE is empty" not in ran.err
+    (repository.cli.folder / "manifests/loja.yaml").write_text("wave: x\n")
     ran = repository.apply(fleet, PLUG_TOKENS="[")
-    assert ran.code == 3 and "PLUG_TOKENS:2:1: tokens_file: is neither YAML nor JSON" in ran.err
+    assert ran.code == 3 and unreadable in ran.err and "manifests/loja.yaml:1:7: wave" in ran.err
+    ran = repository.command("plan", PLUG_TOKENS="[", PLUG_SECRETS="x")
+    assert ran.code == 3 and unreadable in ran.err and "PLUG_SECRETS:1:1" in ran.err
     assert "reconciler-state" not in git(repository.remote, "branch")
 
 
@@ -327,8 +343,10 @@ def test_a_command_leaves_its_result_for_the_workflow(repository: Repository) ->
     assert (ran.code, ran.out, repository.outputs["exit-code"]) == (3, "", "3")
     assert "no token for loja" in repository.outputs["failure"]
     assert repository.summary.startswith("## Refused\n")
+    ran = repository.command("apply", "--yes", "--", "gone.json")
+    assert ran.code == 3 and "PLANFILE: gone.json can't be read" in ran.err
     assert repository.command("plan", "--nonsense").code == 3
-    assert "No such option: --nonsense" in repository.summary or "no such option" in repository.summary.lower()
+    assert "no such option" in repository.summary.lower()  # click words it in several ways
 
 
 def test_a_cancelled_job_writes_what_it_did(repository: Repository, sandbox: Sandbox) -> None:

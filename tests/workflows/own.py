@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from reconciler import starter
+from reconciler.starter.workflow_files import Places
 
 _TOOL_OF_THE_BASE = """
       # This repository holds the tool itself. That of the default branch runs, never that of the pull request. A link
@@ -20,7 +21,7 @@ _TOOL_OF_THE_BASE = """
 
 def render_own_workflow(name: str) -> str:
     if name != "plan":
-        return starter.render_workflow(name, f"./{starter.ACTION_FOLDER}")
-    pinned = re.findall(r"uses: (actions/checkout@.*)", starter.render_workflow(name, "", before_action=""))
+        return starter.render_workflow(name, Places(f"./{starter.ACTION_FOLDER}"))
+    pinned = re.findall(r"uses: (actions/checkout@.*)", starter.render_workflow(name, Places("")))
     before = _TOOL_OF_THE_BASE.replace("@CHECKOUT@", pinned[0])
-    return starter.render_workflow(name, f"./.tool/{starter.ACTION_FOLDER}", before_action=before)
+    return starter.render_workflow(name, Places(f"./.tool/{starter.ACTION_FOLDER}"), before_action=before)

@@ -169,11 +169,7 @@ def judge_default_branch(rules: BranchRules, branch: str, *, code_owners: bool =
     for name in former:
         message = f"nothing reports it any more, so every pull request waits: the check is {REQUIRED_CHECK}"
         yield make_item(f"required check {name}", ItemState.WRONG, message, "remove it from the rule (Settings, Rules)")
-    way = _find_way_alone(rules)
-    if way:
-        yield make_item(f"rule of {branch}", ItemState.MISSING, way, hint)
-    else:
-        yield make_item(f"rule of {branch}", ItemState.OK, "only pull requests that another user approved change it")
+    yield _judge_reviews(rules, f"rule of {branch}", hint)
     if code_owners and not rules.code_owners:
         message = "CODEOWNERS names owners, but no rule requires that one of them approves"
         settings = "Require review from Code Owners (Settings, Rules)"
@@ -182,15 +178,20 @@ def judge_default_branch(rules: BranchRules, branch: str, *, code_owners: bool =
         yield make_item(f"code owners of {branch}", ItemState.OK, "one of them must approve")
 
 
-def _find_way_alone(rules: BranchRules) -> str:
-    """Return how one user can change the default branch alone; empty if no way is known."""
+def _judge_reviews(rules: BranchRules, label: str, hint: str) -> Item:
+    """Judge whether one user can change the default branch alone.
+
+    In a team of one nobody else can approve, and the number of a team's reviewers is not known.
+    """
     if "pull_request" not in rules.kinds:
-        return "it can be pushed to without a pull request"
+        return make_item(label, ItemState.MISSING, "it can be pushed to without a pull request", hint)
     if not rules.approvals:
-        return "no approval is required, so a user can merge a change that no other user has seen"
+        message = "no approval is required, so a user can merge a change that no other user has seen"
+        return make_item(label, ItemState.UNKNOWN, message, f"right for a team of one; for any other {hint}")
     if not rules.last_push:
-        return "who pushed last may approve, so a user can add a change to a pull request and approve it"
-    return ""
+        message = "who pushed last may approve, so a user can add a change to a pull request and approve it"
+        return make_item(label, ItemState.MISSING, message, hint)
+    return make_item(label, ItemState.OK, "only pull requests that another user approved change it")
 
 
 def judge_state_branch(rules: BranchRules, branch: str) -> Iterator[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 import click
 import pytest
 
+from reconciler.cli.demo import copy_manifests
 from reconciler.cli.main import run
 from reconciler.cli.session import Session
+from reconciler.errors import InputError
 from tests.acceptance.conftest import ROOT
 from tests.fuzz.hostile import drive
 
@@ -62,6 +65,19 @@ def test_the_story_succeeds_and_changes_nothing_of_the_users(home: Path, tempora
     assert [path for path in temporary.rglob("*") if path.is_file()] == [page]
     assert f"The page of the fleet is in {page}: open it in a browser.\n" in drove.out
     assert "staging" in page.read_text()
+
+
+@pytest.mark.posix
+def test_what_is_no_file_beside_the_manifests_is_not_copied(tmp_path: Path) -> None:
+    """`validate` accepts a pipe, and a link to nothing, whose names are not those of manifests."""
+    (tmp_path / "manifests/south").mkdir(parents=True)
+    (tmp_path / "manifests/south/loja.yaml").write_text(ONE)
+    os.mkfifo(tmp_path / "manifests/south/pipe")
+    (tmp_path / "manifests/notes").symlink_to("nowhere")
+    copy_manifests(tmp_path / "manifests", tmp_path / "copy")
+    assert [path.name for path in sorted((tmp_path / "copy").rglob("*"))] == ["south", "loja.yaml"]
+    with pytest.raises(InputError, match=r"^manifests: .*/manifests can't be copied: File exists \("):
+        copy_manifests(tmp_path / "manifests", tmp_path / "copy")
 
 
 def test_a_pause_needs_a_terminal(home: Path) -> None:

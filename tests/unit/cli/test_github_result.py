@@ -89,7 +89,7 @@ class Ended:
             {"sha": sha, "commit": {"message": message}, "parents": [{}]}
             for sha, message in (line.split(" ", 1) for line in self.git("log", "--format=%H %s").splitlines())
         ]
-        variables = {"COMMIT": self.git("rev-parse", "HEAD"), "PLANNED": "", "REFUSED": "", **outputs}
+        variables = {"PLANNED": "", "REFUSED": "", **outputs}
         for name, value in variables.items():
             self.monkeypatch.setenv(name, value)
         drove = drive(self.folder, os.environ, "github", "run", "result", hidden=[self.token])

@@ -291,7 +291,7 @@ def test_errors_are_red_and_shown_in_place_of_a_plan(place: Place) -> None:
     drove = place.review()
     assert drove.code == 3
     assert "manifests/loja.yaml:1:7: wave:" in drove.err
-    assert "## Validation: 1 error" in place.comment or "1 error" in place.comment
+    assert "\n## Invalid: 1 error, no warnings." in place.comment
     assert "This changes" not in place.comment
 
 

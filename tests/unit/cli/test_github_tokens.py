@@ -72,6 +72,14 @@ def test_too_few_parts_are_refused_with_a_number_that_fits(folder: Path) -> None
     assert split(folder, "--split", "2").code == 0
 
 
+def test_files_that_can_not_be_read_are_reported_together(folder: Path) -> None:
+    """`~` is expanded as in the settings."""
+    drove = split(folder, "--split", "2", "--tokens", "~no-such-user/tokens.yaml", "--secrets", "gone.yaml")
+    assert (drove.code, drove.out) == (3, "")
+    assert "tokens_file: ~no-such-user/tokens.yaml names nobody's home folder (write the whole path)" in drove.err
+    assert "gone.yaml:1:1: secrets_file: can't be read: No such file or directory" in drove.err
+
+
 def test_more_parts_than_an_environment_has_secrets_are_refused(folder: Path) -> None:
     """With two files each part has two secrets."""
     drove = split(folder, "--split", "51")

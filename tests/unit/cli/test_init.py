@@ -188,6 +188,18 @@ def test_an_upgrade_adds_the_line_of_a_new_secret(tmp_path: Path) -> None:
     assert "would" not in init(tmp_path, "--upgrade", "--action", ACTION).out
 
 
+@pytest.mark.parametrize("upgrade", [(), ("--upgrade", "--yes")])
+def test_a_fleet_whose_secrets_are_in_one_secret_gets_no_line_for_each(
+    tmp_path: Path, upgrade: tuple[str, ...]
+) -> None:
+    """PLUG_SECRETS has the values. A line that is there already stays."""
+    (tmp_path / "new/manifests").mkdir(parents=True)
+    (tmp_path / "new/manifests/loja.yaml").write_text("vars: {key: '{secret:PLUG_SECRET_STATUS}'}\n")
+    assert init(tmp_path, "--action", ACTION, "--tokens-from", "secret", *upgrade).code == 0
+    text = read(tmp_path, ".github/workflows/apply-wave.yml")
+    assert "PLUG_SECRET_STATUS" not in text and "PLUG_SECRET_RECEIVE: ${{" in text
+
+
 def test_an_upgrade_leaves_an_edited_workflow_and_names_it(tmp_path: Path) -> None:
     """In the others, the lines of secrets, the branch and newer pins are kept."""
     init(tmp_path, "--action", ACTION, "--default-branch", "trunk")
@@ -257,6 +269,12 @@ def test_workflows_without_an_action_are_answered_with_the_command_that_fills_it
     files = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
     assert [path for path in files if "OWNER/reconciler" in path.read_text()] == []
     assert init(tmp_path, "--action", ACTION).err.startswith("next: ")
+
+
+def test_the_name_of_a_folder_is_escaped_in_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "distribution", _not_installed)
+    drove = drive(tmp_path, {}, "init", str(tmp_path / "a\x1b[31m"))
+    assert "the action of the workflows is not known" in drove.err and "\x1b" not in drove.err
 
 
 def test_an_upgrade_moves_the_commit_in_the_readme_and_leaves_another_address(tmp_path: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
-from reconciler.cli.step import MAX_FAILURE_CHARS, MAX_SUMMARY_BYTES, Step, run_step
-from reconciler.errors import InputError, PostFailed, StalePlan
+from reconciler.cli.step import MAX_FAILURE_CHARS, MAX_SUMMARY_BYTES, Step, reach_state_branch, run_step
+from reconciler.errors import InputError, OutputFailed, PostFailed, StalePlan
 from reconciler.model import EnvironmentResult, Outcome, RunResult
 
 
@@ -32,9 +34,10 @@ def read_summary(environ: dict[str, str]) -> str:
     return Path(environ["GITHUB_STEP_SUMMARY"]).read_text()
 
 
-def raising(error: Exception) -> Callable[[Step], int]:
+def raising(error: Exception, summary: str = "the plan") -> Callable[[Step], int]:
     def work(step: Step) -> int:
-        step.summarize("the plan")
+        if summary:
+            step.summarize(summary)
         raise error
 
     return work
@@ -77,6 +80,54 @@ def test_a_long_failure_is_cut_in_the_output(environ: dict[str, str]) -> None:
     assert (name, len(value)) == ("failure", MAX_FAILURE_CHARS + 2)
 
 
+@pytest.mark.parametrize(
+    ("variable", "place"),
+    [
+        *((name, place) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY") for place in (".", "file/x", "x" * 300)),
+        *(("RUNNER_TEMP", place) for place in ("file", "x" * 300)),
+    ],
+)
+def test_a_place_of_the_runner_that_can_not_be_written_is_refused_before_the_work(
+    environ: dict[str, str], tmp_path: Path, variable: str, place: str
+) -> None:
+    """After an apply it would be too late."""
+    (tmp_path / "file").write_text("mine")
+    environ[variable] = str(tmp_path / place)
+
+    def work(step: Step) -> int:
+        raise AssertionError
+
+    with pytest.raises(InputError) as refused:
+        run_step("x", work, environ)
+    text = str(refused.value)
+    assert text.startswith(f"{variable}: {environ[variable]}")
+    assert " can't be written: " in text and text.endswith(" (GitHub's runner sets it otherwise)")
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("variable", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_a_disk_that_is_full_at_the_end_of_a_step_is_reported(environ: dict[str, str], variable: str) -> None:
+    """It never hides the error that ended the step."""
+    environ[variable] = "/dev/full"
+
+    def work(step: Step) -> int:
+        step.summarize("done")
+        step.output("changed", "true")
+        return 0
+
+    with pytest.raises(OutputFailed) as failed:
+        run_step("x", work, environ)
+    assert str(failed.value).startswith(f"{variable}: /dev/full can't be written: ")
+    with pytest.raises(StalePlan):
+        run_step("x", raising(StalePlan("moved on"), summary=""), environ)
+
+
+def test_a_failure_with_a_name_that_is_not_utf_8_is_an_output(environ: dict[str, str]) -> None:
+    with pytest.raises(InputError):
+        run_step("x", raising(InputError("\udcff is wrong")), environ)
+    assert ("failure", r"\udcff is wrong") in read_outputs(environ)
+
+
 def test_a_restarted_summary_keeps_what_was_there_before(environ: dict[str, str]) -> None:
     """Another step's lines stay."""
     Path(environ["GITHUB_STEP_SUMMARY"]).write_text("before\n")
@@ -111,6 +162,19 @@ def test_a_later_result_takes_the_place_of_an_earlier_one(environ: dict[str, str
     assert (folder.name, folder.parent) == ("result-loja_.._x", Path(outputs["artifact"]))
     assert '"applied"' in (folder / "result.json").read_text()
     assert "1 applied" in read_summary(environ) and "uncertain" not in read_summary(environ)
+
+
+def test_git_keeps_the_configuration_that_the_runner_gives_it() -> None:
+    """A container needs safe.directory, for example. GITHUB_TOKEN is added behind it."""
+    own = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "/work"}
+    header = "http.https://github.com/.extraheader"
+    for given, keys in (({}, [header, header]), (own, ["safe.directory", header, header])):
+        found = {**given, "GITHUB_TOKEN": "x"}
+        reach_state_branch(Step("x", found))
+        asked = {"PATH": os.environ["PATH"], **found}
+        listing = ["git", "config", "--show-scope", "--list", "--name-only"]
+        shown = subprocess.run(listing, env=asked, check=True, capture_output=True, text=True).stdout
+        assert [line[len("command\t") :] for line in shown.splitlines() if line.startswith("command\t")] == keys
 
 
 def test_nothing_is_masked_outside_of_a_runner(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,21 @@ def errors(**values: Any) -> list[tuple[str, str]]:
     return [(problem.file, problem.message) for problem in load(**values).errors]
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone", "gone can't be read: No such file or directory"),
+        ("manifests/a.yaml", "manifests/a.yaml is not a folder"),
+        ("empty", "empty holds no manifest"),
+    ],
+)
+def test_a_folder_without_manifests_is_a_problem_of_the_setting(root: Path, name: str, message: str) -> None:
+    """None of them is an empty tree. A folder has no lines."""
+    (root.parent / "empty").mkdir()
+    (problem,) = load_tree(name, OPTIONS).errors
+    assert (problem.where, problem.key, problem.message) == ("", "manifests", message)
+
+
 def test_an_alias_bomb_is_read_in_no_time(root: Path) -> None:
     """Ninety-nine aliases in nine levels would expand to 11^9 nodes."""
     lines = ["v0: &v0 [x, x]\n"]

@@ -61,14 +61,6 @@ def test_desired_are_sorted_by_wave_and_name(manifests: Path) -> None:
     assert [one.environment for one in load().desired] == ["production", "z", "a", "b"]
 
 
-def test_a_missing_folder_and_a_file_in_its_place_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither is an empty tree."""
-    monkeypatch.chdir(tmp_path)
-    assert [one.file for one in load().errors] == ["manifests"]
-    (tmp_path / "manifests").write_text("{}")
-    assert [one.file for one in load().errors] == ["manifests"]
-
-
 @pytest.mark.posix
 @pytest.mark.parametrize("name", ["linked.yaml", "folder", "_defaults.yaml"])
 def test_a_link_that_leaves_the_tree_is_refused(manifests: Path, tmp_path: Path, name: str) -> None:

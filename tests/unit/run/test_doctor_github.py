@@ -145,7 +145,16 @@ def test_the_older_protection_of_a_branch_counts() -> None:
     )
     found = look(reads)
     assert found["required check Webhooks plan"].state is ItemState.OK
+    assert found["rule of main"].state is ItemState.OK
     assert found["rule of reconciler-state"].state is ItemState.MISSING
+
+
+def test_an_approval_that_the_older_protection_requires_counts() -> None:
+    """The ruleset requires pull requests without an approval."""
+    older = BranchRules(frozenset({"pull_request"}), approvals=1, last_push=True)
+    rules = {"main": BranchRules(frozenset({"pull_request"}), (RequiredCheck("Webhooks plan", 15368),))}
+    assert look(Reads(rules=rules, protection={"main": older}))["rule of main"].state is ItemState.OK
+    assert look(Reads(rules=rules))["rule of main"].state is ItemState.UNKNOWN
 
 
 def test_what_the_older_protection_may_have_is_not_called_missing() -> None:

@@ -122,9 +122,9 @@ def test_a_branch_that_a_team_added_to_the_first_version_is_its_default(written:
 def test_a_shipped_workflow_has_the_places_of_a_repository(name: str) -> None:
     """It has the branch, the action and a line for each secret; its digest depends on none of them."""
     places = Places(NEW, "trunk", ("PLUG_SECRET_A", "PLUG_SECRET_B"))
-    ours = starter.render_workflow(name, places.action, places=places)
+    ours = starter.render_workflow(name, places)
     assert "@ACTION@" not in ours and "branches: [main]" not in ours and "PLUG_SECRET_RECEIVE:" not in ours
-    assert make_digest(ours) == make_digest(starter.render_workflow(name, OLD))
+    assert make_digest(ours) == make_digest(starter.render_workflow(name, Places(OLD)))
 
 
 def test_the_workflows_together_name_branch_and_secrets() -> None:

@@ -30,12 +30,11 @@ COMMIT = "0123456789abcdef" * 3
     ],
 )
 def test_each_cause_names_environment_and_commit(cause: UnreviewedCause, said: str) -> None:
-    (problem,) = explain_unreviewed([Unreviewed("loja", COMMIT, cause)])
+    (problem,) = explain_unreviewed([Unreviewed("loja", COMMIT, cause)], "sha256:77")
     assert problem.message == said
     assert problem.hint.startswith(
         "merge a pull request, with any change, whose branch holds the default branch's manifests"
     )
-    assert "expect=the fleet_digest of the plan" in problem.hint
 
 
 def test_one_problem_for_each_commit_and_cause() -> None:
@@ -49,13 +48,12 @@ def test_one_problem_for_each_commit_and_cause() -> None:
         *("2 environments, a, b", "1 environment, c", "1 environment, d")
     ]
     assert all("expect=sha256:77" in problem.hint for problem in problems)
-    assert explain_unreviewed([]) == ()
+    assert explain_unreviewed([], "sha256:77") == ()
 
 
 def test_ten_thousand_environments_are_one_readable_problem() -> None:
-    (problem,) = explain_unreviewed(
-        Unreviewed(f"e{n:05}", COMMIT, UnreviewedCause.NO_PULL_REQUEST) for n in range(10_000)
-    )
+    found = [Unreviewed(f"e{n:05}", COMMIT, UnreviewedCause.NO_PULL_REQUEST) for n in range(10_000)]
+    (problem,) = explain_unreviewed(found, "sha256:77")
     assert problem.message.startswith("10,000 environments, e00000, ")
     assert "and 9900 more: commit 0123456789ab changed them" in problem.message
 
