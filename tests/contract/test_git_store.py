@@ -223,6 +223,11 @@ def test_a_plan_asks_the_remote_once_and_a_write_once(stores: list[GitStore], tm
     put(store, replace(document(version="3"), serial=3), version)
     store.read_changes(seen.snapshot)
     assert asked == ["push", "push"], "what others pushed before is known from the push"
+    store.names()
+    asked.clear()
+    for looks in ([], ["ls-remote"]):
+        assert set(store.read_originals(["production"])) == {"production"}
+        assert asked == looks, "the first read after the names uses what they saw"
     assert store.location == f"git:origin/{BRANCH}"
     assert store.gather_s > 0
     store.close()
