@@ -220,9 +220,15 @@ def test_a_plan_asks_the_remote_once_and_a_write_once(stores: list[GitStore], tm
     version = store.read(["production"])["production"].version
     asked.clear()
     version = put(store, replace(document(version="2"), serial=2), version)
-    put(store, replace(document(version="3"), serial=3), version)
+    version = put(store, replace(document(version="3"), serial=3), version)
     store.read_changes(seen.snapshot)
     assert asked == ["push", "push"], "what others pushed before is known from the push"
+    put(stores[1], document("b"))
+    asked.clear()
+    put(store, replace(document(version="4"), serial=4), version)
+    assert asked == ["push", "ls-remote", "fetch", "push"], "the first push lost to the other run's"
+    assert set(store.read_changes(seen.snapshot).heads) == {"production", "b"}
+    assert len(asked) == 4, "what the other run pushed was fetched after the push that lost"
     store.names()
     asked.clear()
     for looks in ([], ["ls-remote"]):
