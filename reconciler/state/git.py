@@ -174,7 +174,7 @@ class GitStore:
     def find_near(self) -> str | None:
         try:
             with self._lock:
-                listed = self._git.run("ls-remote", "--refs", "--heads", REMOTE)
+                listed = self._git.run("ls-remote", "--heads", REMOTE)
         except GitError as error:
             logger.debug("state: the branches beside %s can't be listed: %s", self._branch, error)
             return None
