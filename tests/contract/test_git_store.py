@@ -398,6 +398,24 @@ def test_a_write_that_fails_on_this_machine_fails_each_document(stores: list[Git
     one.close()
 
 
+def test_content_that_git_can_not_read_is_not_a_missing_document(stores: list[GitStore], tmp_path: Path) -> None:
+    """The temporary folder may be damaged or removed. Reads and writes report it."""
+    version = put(stores[1], document())
+
+    def fail(command: str) -> None:
+        if command == "cat-file":
+            raise GitFailed(128, "", "fatal: loose object 0123 is corrupt")
+
+    one = open_meddled(tmp_path / "one", before=fail)
+    for read in (lambda: one.read(["production"]), lambda: one.read_originals(["production"]), one.read_changes):
+        with pytest.raises(Unreachable, match="loose object 0123 is corrupt"):
+            read()
+    (result,) = one.write([Write("production", None, version)])
+    assert isinstance(result.error, Unreachable)
+    assert stores[1].names() == {"production"}
+    one.close()
+
+
 def test_a_branch_that_comes_and_goes_is_looked_for_a_bounded_number_of_times(
     stores: list[GitStore], remote: Path, tmp_path: Path
 ) -> None:
