@@ -20,6 +20,7 @@ from reconciler.io.git.command import GitFailed, GitUnusable
 from reconciler.io.git.scratch import ScratchRepository
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
+from reconciler.state.document import encode_document
 from reconciler.state.git import BACKOFF_CAP_S, MAX_PUSHES, GitStore
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded, serve_over_http
 from tests.contract.test_stores import document, put
@@ -395,6 +396,22 @@ def test_a_write_that_fails_on_this_machine_fails_each_document(stores: list[Git
         assert [result.environment for result in results] == ["a", "b"]
         assert all(isinstance(result.error, Unreachable) and message in str(result.error) for result in results)
     assert one.names() == frozenset()
+    one.close()
+
+
+def test_heads_are_read_a_few_at_a_time(
+    stores: list[GitStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One git reads as many documents as take little memory: all of a fleet's would take hundreds of MiB."""
+    stores[1].write([Write(name, document(name), None) for name in "abc"])
+    size_bytes = len(encode_document(document("a")))
+    started: list[str] = []
+    one = open_meddled(tmp_path / "one", before=started.append)
+    for most_bytes, parts in ((3 * size_bytes, 1), (2 * size_bytes, 2), (2 * size_bytes - 1, 3), (1, 3)):
+        monkeypatch.setattr("reconciler.state.git.MAX_HEADS_BYTES", most_bytes)
+        started.clear()
+        assert set(one.read_changes().heads) == set("abc")
+        assert started.count("cat-file") == parts
     one.close()
 
 
