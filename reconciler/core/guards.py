@@ -15,7 +15,7 @@ from reconciler.core.selection import select
 from reconciler.core.urls import is_loopback_url
 from reconciler.core.where import is_shared
 from reconciler.model import Action, Desired, Fingerprint, Problem
-from reconciler.text.counts import name_some
+from reconciler.text.counts import digits, name_some
 from reconciler.text.new_state import describe_new_state
 
 DEFAULT_PERCENT = 50.0
@@ -38,7 +38,7 @@ class MaxChanged(Struct, frozen=True):
         return applied * round(self.amount * 1000) // 100_000 if self.percent else int(self.amount)
 
     def __str__(self) -> str:
-        return f"{self.amount:g}%" if self.percent else str(int(self.amount))
+        return f"{digits(self.amount)}%" if self.percent else digits(self.amount)
 
 
 def parse_max_changed(text: str) -> MaxChanged:

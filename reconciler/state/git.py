@@ -7,6 +7,7 @@ whole batch. The commit's message says who ran it, which run it was, and the out
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -157,12 +158,23 @@ class GitStore:
     def _ref(self) -> str:
         return f"{BRANCHES}{self._branch}"
 
+    # --- git ---------------------------------------------------------------------------------------
+
+    def _run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Run a command of git. Raises: GitFailed; Unreachable if git can't be used at all."""
+        with _as_unreachable():
+            return self._git.run(*arguments, stdin=stdin)
+
+    def _has_remote(self) -> bool:
+        with _as_unreachable():
+            return self._git.has_remote
+
     # --- reading -----------------------------------------------------------------------------------
 
     def find_near(self) -> str | None:
         try:
             with self._lock:
-                listed = self._git.run("ls-remote", "--refs", "--heads", REMOTE)
+                listed = self._git.run("ls-remote", "--heads", REMOTE)
         except GitError as error:
             logger.debug("state: the branches beside %s can't be listed: %s", self._branch, error)
             return None
@@ -254,8 +266,6 @@ class GitStore:
         for _ in range(MAX_PUSHES):
             try:
                 return self._fetch_tip()
-            except GitUnusable as unusable:
-                raise Unreachable(f"state: {unusable}") from unusable
             except GitFailed as failed:
                 error = failed
                 if "couldn't find remote ref" not in failed.text:
@@ -277,26 +287,26 @@ class GitStore:
         if commit is None:
             self._tip, self._epoch = Tip(), self._epoch + 1
             return self._tip
-        self._git.run(
+        self._run(
             *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--depth=1"),
             *("--force", REMOTE, f"{self._ref}:{LOCAL_REF}"),
         )
-        fetched = self._git.run("rev-parse", LOCAL_REF).decode().strip()
+        fetched = self._run("rev-parse", LOCAL_REF).decode().strip()
         self._tip, self._epoch = Tip(fetched, self._read_tree(fetched)), self._epoch + 1
         return self._tip
 
     def _find_commit(self) -> str | None:
-        if not self._git.has_remote:
+        if not self._has_remote():
             raise Unreachable(
                 f"state: there is no remote named {self._remote!r} here. Add it (`git remote add NAME URL`), "
                 "or set `state` to git:REMOTE/BRANCH with one that `git remote -v` lists, or to a folder"
             )
-        return find_commit(self._git.run, self._ref)
+        return find_commit(self._run, self._ref)
 
     def _read_tree(self, commit: str) -> dict[str, Blob]:
         """Return the documents of a commit with their sizes, without reading them."""
         blobs: dict[str, Blob] = {}
-        for entry in self._git.run("ls-tree", "-z", "--long", commit).decode(errors="surrogateescape").split("\0"):
+        for entry in self._run("ls-tree", "-z", "--long", commit).decode(errors="surrogateescape").split("\0"):
             if not entry:
                 continue
             head, _, name = entry.partition("\t")
@@ -323,9 +333,7 @@ class GitStore:
             return contents
         asked = "".join(f"{tip.blobs[name].object_id}\n" for name in unread)
         try:
-            answer = self._git.run("cat-file", "--batch", stdin=asked.encode())
-        except GitUnusable as error:
-            raise Unreachable(f"state: {error}") from error
+            answer = self._run("cat-file", "--batch", stdin=asked.encode())
         except GitFailed as error:
             raise self._unreachable(error) from error
         position = 0
@@ -344,17 +352,15 @@ class GitStore:
             with self._lock:
                 tip = self._fetch_tip_unless_seen()
                 commit = tip.commit or self._make_empty_commit()
-                self._git.run("push", "--dry-run", "--porcelain", "--no-verify", REMOTE, f"{commit}:{self._ref}")
+                self._run("push", "--dry-run", "--porcelain", "--no-verify", REMOTE, f"{commit}:{self._ref}")
         except GitFailed as error:
             return WriteAccess(False, str(self._refused(error)))
-        except GitUnusable as error:
-            raise Unreachable(f"state: {error}") from error
         return WriteAccess(True, "the remote accepts a push (rules of the branch are checked only when it is made)")
 
     def _make_empty_commit(self) -> str:
         """Make a commit without files in the temporary repository, and return its id."""
-        tree = self._git.run("mktree").decode().strip()
-        return self._git.run("commit-tree", tree, "-m", "Ask whether the state can be written").decode().strip()
+        tree = self._run("mktree").decode().strip()
+        return self._run("commit-tree", tree, "-m", "Ask whether the state can be written").decode().strip()
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         fault: StateError
@@ -363,8 +369,6 @@ class GitStore:
                 return self._write(writes)
         except StateError as error:
             fault = error
-        except GitUnusable as error:
-            fault = Unreachable(f"state: {error}")
         except GitFailed as error:
             fault = self._unreachable(error)
         return [WriteResult(write.environment, None, fault) for write in writes]
@@ -432,7 +436,7 @@ class GitStore:
             else:
                 stream.append(b"M 100644 inline " + name + b"\n" + _data(one.data))
         stream.append(b"get-mark :1\ndone\n")
-        return self._git.run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).decode().strip()
+        return self._run("fast-import", "--quiet", "--force", "--done", stdin=b"".join(stream)).decode().strip()
 
     @staticmethod
     def _decode_or_none(tip: Tip, name: str) -> Document | None:
@@ -452,7 +456,7 @@ class GitStore:
         lease = f"--force-with-lease={self._ref}:{tip.commit or ''}"
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", lease)
         try:
-            self._git.run("push", *options, REMOTE, f"{commit}:{self._ref}")
+            self._run("push", *options, REMOTE, f"{commit}:{self._ref}")
         except GitFailed as error:
             return error
         return None
@@ -503,6 +507,15 @@ class GitStore:
     def close(self) -> None:
         """Remove the temporary repository."""
         self._git.close()
+
+
+@contextlib.contextmanager
+def _as_unreachable() -> Iterator[None]:
+    """Translate the error of a git that can't be used at all."""
+    try:
+        yield
+    except GitUnusable as error:
+        raise Unreachable(f"state: {error}") from error
 
 
 def _is_transient(error: GitFailed) -> bool:

@@ -18,6 +18,12 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def digits(value: float) -> str:
+    """Return a number as users write it in a setting, such as `30`, `0.5` or `7776000`: never with an exponent."""
+    text = repr(value).removesuffix(".0")
+    return text if "e" not in text else f"{value:.9f}".rstrip("0")  # a setting has no more decimals
+
+
 def ordinal(count: int) -> str:
     """Return an ordinal number, such as `1st`, `2nd`, `11th`."""
     ending = "th" if count % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")

@@ -20,6 +20,7 @@ from reconciler.io.git.command import GitFailed, GitUnusable
 from reconciler.io.git.scratch import ScratchRepository
 from reconciler.model import By, Document, Fingerprint
 from reconciler.ports import Write
+from reconciler.state.document import encode_document
 from reconciler.state.git import BACKOFF_CAP_S, MAX_PUSHES, GitStore
 from tests.contract.remotes import basic, git, make_clone, make_remote, serve_guarded, serve_over_http
 from tests.contract.test_stores import document, put
@@ -220,9 +221,20 @@ def test_a_plan_asks_the_remote_once_and_a_write_once(stores: list[GitStore], tm
     version = store.read(["production"])["production"].version
     asked.clear()
     version = put(store, replace(document(version="2"), serial=2), version)
-    put(store, replace(document(version="3"), serial=3), version)
+    version = put(store, replace(document(version="3"), serial=3), version)
     store.read_changes(seen.snapshot)
     assert asked == ["push", "push"], "what others pushed before is known from the push"
+    put(stores[1], document("b"))
+    asked.clear()
+    put(store, replace(document(version="4"), serial=4), version)
+    assert asked == ["push", "ls-remote", "fetch", "push"], "the first push lost to the other run's"
+    assert set(store.read_changes(seen.snapshot).heads) == {"production", "b"}
+    assert len(asked) == 4, "what the other run pushed was fetched after the push that lost"
+    store.names()
+    asked.clear()
+    for looks in ([], ["ls-remote"]):
+        assert set(store.read_originals(["production"])) == {"production"}
+        assert asked == looks, "the first read after the names uses what they saw"
     assert store.location == f"git:origin/{BRANCH}"
     assert store.gather_s > 0
     store.close()
@@ -384,6 +396,40 @@ def test_a_write_that_fails_on_this_machine_fails_each_document(stores: list[Git
         assert [result.environment for result in results] == ["a", "b"]
         assert all(isinstance(result.error, Unreachable) and message in str(result.error) for result in results)
     assert one.names() == frozenset()
+    one.close()
+
+
+def test_heads_are_read_a_few_at_a_time(
+    stores: list[GitStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One git reads as many documents as take little memory: all of a fleet's would take hundreds of MiB."""
+    stores[1].write([Write(name, document(name), None) for name in "abc"])
+    size_bytes = len(encode_document(document("a")))
+    started: list[str] = []
+    one = open_meddled(tmp_path / "one", before=started.append)
+    for most_bytes, parts in ((3 * size_bytes, 1), (2 * size_bytes, 2), (2 * size_bytes - 1, 3), (1, 3)):
+        monkeypatch.setattr("reconciler.state.git.MAX_HEADS_BYTES", most_bytes)
+        started.clear()
+        assert set(one.read_changes().heads) == set("abc")
+        assert started.count("cat-file") == parts
+    one.close()
+
+
+def test_content_that_git_can_not_read_is_not_a_missing_document(stores: list[GitStore], tmp_path: Path) -> None:
+    """The temporary folder may be damaged or removed. Reads and writes report it."""
+    version = put(stores[1], document())
+
+    def fail(command: str) -> None:
+        if command == "cat-file":
+            raise GitFailed(128, "", "fatal: loose object 0123 is corrupt")
+
+    one = open_meddled(tmp_path / "one", before=fail)
+    for read in (lambda: one.read(["production"]), lambda: one.read_originals(["production"]), one.read_changes):
+        with pytest.raises(Unreachable, match="loose object 0123 is corrupt"):
+            read()
+    (result,) = one.write([Write("production", None, version)])
+    assert isinstance(result.error, Unreachable)
+    assert stores[1].names() == {"production"}
     one.close()
 
 

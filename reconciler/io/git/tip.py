@@ -29,7 +29,7 @@ def find_commit(run: Callable[..., bytes], ref: str) -> str | None:
 
     The remote also lists refs whose names end in this one.
     """
-    for line in run("ls-remote", "--refs", REMOTE, ref).decode(errors="replace").splitlines():
+    for line in run("ls-remote", REMOTE, ref).decode(errors="replace").splitlines():
         commit, _, name = line.partition("\t")
         if name == ref:
             return commit

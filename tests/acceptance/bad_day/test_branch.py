@@ -176,7 +176,7 @@ def test_a_foreign_file_on_the_branch_is_named_and_kept(
     assert told in ran.err
     assert "root:" not in ran.err
     if beside == 4:
-        assert "If this branch is your state's, remove that from it with git; else set `state`" in ran.err
+        assert "If this branch is your state's, remove that file or folder from it with git; else set" in ran.err
     cli.run("apply", "--yes", code=4 if told else 0)
     cli.run("plan", "-e", "matriz", code=beside)
     assert git(remote, "rev-parse", BRANCH) == before

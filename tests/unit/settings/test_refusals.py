@@ -279,6 +279,7 @@ def test_a_lease_must_outlast_deadline_and_timeout() -> None:
     assert fault(deadline="15m").key == "--deadline"
     assert fault(timeout="15m", environ={"RECONCILER_DEADLINE": "2m"}).key == "RECONCILER_DEADLINE"
     assert fault(timeout="15m").hint == "write a lease of 1080 or more"
+    assert fault(deadline="100d").hint == "write a lease of 8640090 or more"
     load_settings({}, "/nonexistent", {"lease": "210"})
 
 
