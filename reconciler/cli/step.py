@@ -267,7 +267,7 @@ def reach_state_branch(step: Step) -> None:
     token, server = environ.get("GITHUB_TOKEN", ""), environ.get("GITHUB_SERVER_URL", "https://github.com")
     if not token:
         return
-    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    basic = base64.b64encode(f"x-access-token:{token}".encode(errors="surrogateescape")).decode()
     step.mask(basic)
     key = f"http.{server.rstrip('/')}/.extraheader"
     first = _read_number(environ, "GIT_CONFIG_COUNT")
