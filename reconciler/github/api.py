@@ -59,7 +59,7 @@ class GitHub:
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> GitHub:
-        """Open the client. Raises InputError for an impossible token, or if SSL_CERT_FILE or SSL_CERT_DIR can't be read."""
+        """Open the client. Raises InputError for an impossible token, and if SSL_CERT_FILE or _DIR can't be read."""
         if not _TOKEN.fullmatch(self._token):
             hint = "set it to the whole token and nothing else, as `gh auth token` prints it"
             raise InputError.of("GITHUB_TOKEN", "has a blank or a character that no token has", hint)
