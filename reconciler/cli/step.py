@@ -52,7 +52,7 @@ class Step:
     """
 
     name: str
-    environ: MutableMapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: MutableMapping[str, str]
     _parts: list[str] = field(default_factory=list, init=False)  # of the summary
     _summary_start: int | None = field(default=None, init=False)  # its position in the file
     _sessions: list[Session] = field(default_factory=list, init=False)
