@@ -44,8 +44,11 @@ def apply(step: Step) -> int:
     part = planner.plan()
     how = SendOptions(True, inputs.check_first, inputs.accepted, part.failures_left, ApplyWay.WORKFLOW)
     result = _apply_part(session, part, how)
-    step.leave_result(result)
-    return finish(result, Form(), session)
+    try:
+        step.leave_result(result)
+    finally:  # also if the runner's disk is full: what was done must be in the log
+        code = finish(result, Form(), session)
+    return code
 
 
 def _make_planner(step: Step, session: Session, job: Job, inputs: RunInputs) -> PartPlanner:

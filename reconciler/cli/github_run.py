@@ -25,7 +25,7 @@ def run() -> None:
 def begin() -> int:
     """Decide what an apply run sends, and in which jobs.
 
-    Whatever is to be refused of the whole run is refused here, before any job of an environment begins.
+    If the whole run is to be refused, it is refused here, before any job of an environment begins.
 
     \b
     Example:
@@ -40,7 +40,7 @@ def begin() -> int:
 def result() -> int:
     """Report what became of each environment of an apply run.
 
-    In the job's summary, and on each merged pull request that has no such comment yet. It is read from the state.
+    The report is in the job's summary, and on each merged pull request that has none yet. It is read from the state.
 
     \b
     Example:
@@ -103,8 +103,8 @@ def apply() -> int:
 def command(words: tuple[str, ...]) -> int:
     """Run a command, and leave its result for the workflow.
 
-    The result is in the job's summary, in the outputs, and in files for an artifact. Tokens and secrets may be given
-    whole, in PLUG_TOKENS and PLUG_SECRETS.
+    The result is in the job's summary, in the outputs, and in files for an artifact. All tokens may be given
+    in PLUG_TOKENS, and all secrets in PLUG_SECRETS.
 
     \b
     Example:

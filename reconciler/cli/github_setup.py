@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +11,10 @@ from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.options import environments_option, settings_options
 from reconciler.cli.output import say, warn, write
 from reconciler.cli.session import Session
-from reconciler.cli.tree_files import find_branch, is_branch
+from reconciler.cli.tree_files import find_branch, is_branch, is_user_or_team
 from reconciler.core.selection import select
 from reconciler.core.workflow.steps import JobLayout, TokensFrom
 from reconciler.errors import InputError
-
-_REVIEWER = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9-]*(?:/[A-Za-z0-9._-]+)?", re.ASCII)
 
 
 @click.command("setup", cls=SettingsCommand)
@@ -128,7 +125,7 @@ def _check_reviewers(reviewers: Sequence[str]) -> Sequence[str]:
     from reconciler.core.workflow.setup import MAX_REVIEWERS
 
     for reviewer in reviewers:
-        if not _REVIEWER.fullmatch(reviewer):
+        if not is_user_or_team(reviewer):
             raise InputError.of("--reviewer", f"{reviewer!r} is not a user or a team", "write USER or ORG/TEAM")
     if len(reviewers) > MAX_REVIEWERS:
         message = f"GitHub takes {MAX_REVIEWERS} reviewers of an environment, and {len(reviewers)} are given"

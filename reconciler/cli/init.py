@@ -15,7 +15,15 @@ from reconciler.cli.completion import complete_folders
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, warn, write
 from reconciler.cli.session import find_folder
-from reconciler.cli.tree_files import find_branch, find_secret_names, has_manifests, is_branch, leads_out, unwritable
+from reconciler.cli.tree_files import (
+    find_branch,
+    find_secret_names,
+    has_manifests,
+    is_branch,
+    is_user_or_team,
+    leads_out,
+    unwritable,
+)
 from reconciler.io.files import is_file, is_folder, write_new
 from reconciler.text.counts import name_some
 from reconciler.text.escape import for_terminal
@@ -25,7 +33,6 @@ if TYPE_CHECKING:
 
 _ACTION = re.compile(r"[\w.-]+/[\w.-]+(/[\w.-]+)*@[\w./-]+")
 _OF_A_COMMIT = re.compile(r".*@[0-9a-f]{40}")
-_OWNER = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9-]*(?:/[\w.-]+)?)", re.ASCII)
 # files with the same meaning as the one that would be written
 _OTHER_PLACES = {
     ".github/dependabot.yml": (".github/dependabot.yaml",),
@@ -159,7 +166,7 @@ def _check(action: str | None, default_branch: str | None, owners: Sequence[str]
         message = f"{default_branch!r} is not a name that the workflows can have: letters, digits and . _ / -"
         raise click.BadParameter(message, param_hint="--default-branch")
     for owner in owners:
-        if not _OWNER.fullmatch(owner):
+        if not is_user_or_team(owner):
             raise click.BadParameter(f"{owner!r}: write @USER or @ORG/TEAM", param_hint="--owner")
 
 

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from reconciler.cli.checkout_files import MAX_WORKFLOW_BYTES
 from reconciler.cli.exitcode import ExitCode
 from reconciler.cli.output import say, warn, write
 from reconciler.cli.tree_files import find_branch, leads_out, unwritable
@@ -38,7 +39,6 @@ from reconciler.starter.workflow_files import (
 from reconciler.text.counts import counted
 from reconciler.text.escape import for_terminal
 
-MAX_WORKFLOW_BYTES = 1024 * 1024
 README = "README.md"
 
 

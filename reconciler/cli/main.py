@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import keyword
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -106,12 +107,12 @@ def _run(arguments: Sequence[str], held: HeldSession) -> int:
         code = cli.main(args=list(arguments), prog_name="reconciler", standalone_mode=False, obj=held)
         return int(code) if isinstance(code, int) else ExitCode.DONE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the only one: our own faults must not print values
-        _report(error, held.made)
+        _report(error, held.made or held.given)
         return of_error(error)
 
 
 def _report(error: BaseException, session: Session | None) -> None:
-    """Report the error that ended a command. `session` is None if the command did not get as far as to need one."""
+    """Report the error that ended a command. `session` is None if the command did not need the session of this run."""
     match error:
         case OutputFailed():
             report_unwritten(error)
@@ -139,9 +140,10 @@ def _report(error: BaseException, session: Session | None) -> None:
 
 def _annotate(error: Exception, session: Session | None) -> None:
     from reconciler.cli.annotations import annotate_error
+    from reconciler.cli.session import Session
 
-    if session is not None:
-        annotate_error(error, session)
+    with suppress(InputError):  # without a working directory there is no file to point at
+        annotate_error(error, session or Session())  # a step of a workflow has sessions of its own
 
 
 def _say_usage(error: click.ClickException) -> None:

@@ -94,7 +94,7 @@ def show_drift(found: Drift, planned: Planned, form: Form, session: Session, *, 
     _show(views, form, session)
 
 
-def drift_text(found: Drift, planned: Planned, style: TextStyle, *, on_github: bool = False) -> str:
+def drift_text(found: Drift, planned: Planned, style: TextStyle, *, on_github: bool) -> str:
     view, places = _load("text"), planned.vars_by_environment
     return str(view.render_drift(found, places, colour=style.colour, width=style.width, on_github=on_github))
 

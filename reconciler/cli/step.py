@@ -52,7 +52,7 @@ class Step:
     """
 
     name: str
-    environ: MutableMapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: MutableMapping[str, str]
     _parts: list[str] = field(default_factory=list, init=False)  # of the summary
     _summary_start: int | None = field(default=None, init=False)  # its position in the file
     _sessions: list[Session] = field(default_factory=list, init=False)
@@ -267,7 +267,7 @@ def reach_state_branch(step: Step) -> None:
     token, server = environ.get("GITHUB_TOKEN", ""), environ.get("GITHUB_SERVER_URL", "https://github.com")
     if not token:
         return
-    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    basic = base64.b64encode(f"x-access-token:{token}".encode(errors="surrogateescape")).decode()
     step.mask(basic)
     key = f"http.{server.rstrip('/')}/.extraheader"
     first = _read_number(environ, "GIT_CONFIG_COUNT")

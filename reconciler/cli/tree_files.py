@@ -1,4 +1,4 @@
-"""The files of a team's repository that `init` and its upgrade read."""
+"""The files of a team's repository that `init` reads, and the names that it and `github setup` accept."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from reconciler.errors import InputError
 from reconciler.io.files import is_folder, read_regular
 
 _BRANCH = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./-]*[A-Za-z0-9_-])?", re.ASCII)
+_USER_OR_TEAM = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9-]*(?:/[\w.-]+)?", re.ASCII)
 _SECRET_NAME = re.compile(rb"\{secret:(PLUG_SECRET_[A-Za-z0-9_]+)\}")
 MAX_MANIFEST_BYTES = 1024 * 1024
 
@@ -18,6 +19,11 @@ MAX_MANIFEST_BYTES = 1024 * 1024
 def is_branch(name: str) -> bool:
     """Return whether workflows can name this branch: other characters have a meaning in their patterns."""
     return _BRANCH.fullmatch(name) is not None
+
+
+def is_user_or_team(name: str) -> bool:
+    """Return whether this can be a user or a team on GitHub: USER or ORG/TEAM, with or without @ before it."""
+    return _USER_OR_TEAM.fullmatch(name) is not None
 
 
 def find_branch(top: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from reconciler.errors import PostFailed, TransientError
+from reconciler.errors import InputError, PostFailed, TransientError
 
 if TYPE_CHECKING:
     import httpx
@@ -25,6 +26,8 @@ PAGE = 100  # the most that GitHub gives at once
 MAX_PAGES = 30  # three thousand comments or issues are searched
 MAX_ANSWER_BYTES = 16 * 1024 * 1024  # as sent, and decoded; a page of 100 comments of 64 KiB takes about 7 MiB
 RETRIED = frozenset({429, 500, 502, 503, 504})
+
+_TOKEN = re.compile(r"[!-~]+", re.ASCII)  # what a header can carry
 
 Got = TypeVar("Got")
 
@@ -57,7 +60,10 @@ class GitHub:
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> GitHub:
-        """Open the client. Raises InputError if SSL_CERT_FILE or SSL_CERT_DIR can't be read."""
+        """Open the client. Raises InputError for an impossible token, and if SSL_CERT_FILE or _DIR can't be read."""
+        if not _TOKEN.fullmatch(self._token):
+            hint = "set it to the whole token and nothing else, as `gh auth token` prints it"
+            raise InputError.of("GITHUB_TOKEN", "has a blank or a character that no token has", hint)
         self._client = self._make_client()
         return self
 

@@ -143,11 +143,8 @@ def _scope(review: Review, max_chars: int) -> list[str]:
         paragraphs.append("The base can't be compared, so every environment counts as changed.")
     pending = _find_pending(review)
     if pending:
-        verbs = ("waits", "doesn't") if len(pending) == 1 else ("wait", "don't")
-        paragraphs.append(
-            f"{environments(len(pending))} of the plan {verbs[0]} from earlier merges and {verbs[1]} count here: "
-            f"{_names(pending)}."
-        )
+        verbs = "is not changed by this and doesn't" if len(pending) == 1 else "are not changed by this and don't"
+        paragraphs.append(f"{environments(len(pending))} of the plan {verbs} count here: {_names(pending)}.")
     return [*paragraphs, *_unshown(review, max_chars), *_lifted(review), *_first_apply(review)]
 
 

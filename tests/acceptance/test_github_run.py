@@ -255,6 +255,16 @@ def test_a_fleet_is_applied_with_the_tokens_of_secrets(repository: Repository) -
         assert cli.held(name) == cli.desired(name)
 
 
+@pytest.mark.posix
+def test_the_log_has_the_result_although_the_disk_is_full(repository: Repository) -> None:
+    """The summary can't be written any more when the PUT is done."""
+    repository.begin()
+    ran = repository.apply(repository.jobs[0], GITHUB_STEP_SUMMARY="/dev/full")
+    assert (ran.code, "1 applied" in ran.out) == (1, True)
+    assert "error: GITHUB_STEP_SUMMARY: /dev/full can't be written: " in ran.err
+    assert repository.cli.held("loja") == repository.cli.desired("loja")
+
+
 def test_a_rerun_job_of_an_older_commit_sends_nothing_old(repository: Repository) -> None:
     """A fails, B reverts it, A's failed jobs run again: they would put A over B."""
     cli = repository.cli

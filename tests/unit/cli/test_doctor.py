@@ -209,6 +209,18 @@ def test_without_a_token_github_is_not_asked(checkout: Checkout, github: FakeRep
     assert github.requests == []
 
 
+@pytest.mark.parametrize("token", ["canary token", "canary\n", "canar\u00ed", "canary\udc80"])
+def test_a_token_for_github_that_can_not_be_sent_is_wrong(
+    checkout: Checkout, github: FakeRepository, token: str
+) -> None:
+    """It is never shown, and the workflows are looked at."""
+    checkout.environ["GITHUB_TOKEN"] = token
+    drove = drive(checkout.folder, checkout.environ, "doctor", "--github", hidden=["canar"])
+    assert drove.code == 1 and "✗ GITHUB_TOKEN: has a blank or a character that no token has" in drove.out
+    assert "plan.yml: this version's" in drove.out
+    assert github.requests == []
+
+
 def test_a_workflow_of_an_earlier_version_is_named(checkout: Checkout, github: FakeRepository) -> None:
     drift = checkout.folder / ".github/workflows/drift.yml"
     first, rest = drift.read_text().split("\n", 1)

@@ -151,7 +151,7 @@ def test_the_plan_of_the_test_merge_is_one_comment_that_names_head_and_base(plac
     assert (drove.code, drove.err.splitlines()[-1]) == (0, f"comment created: {place.github.url}/c")
     assert place.comment.startswith("<!-- reconciler:plan -->\n<!-- reconciler:run 7/1 done -->\n")
     assert "This changes 1 environment: `loja`." in place.comment
-    assert "1 environment of the plan waits from earlier merges and doesn't count here: `matriz`." in place.comment
+    assert "1 environment of the plan is not changed by this and doesn't count here: `matriz`." in place.comment
     assert "**New state:** nothing was ever applied" in place.comment
     assert f"sets the label `{FIRST}`" in place.comment
     assert f"head <code>{place.head[:12]}</code>, base <code>{place.base[:12]}</code>" in place.comment

@@ -111,6 +111,20 @@ def test_a_working_directory_that_is_gone_is_reported(
     assert capsys.readouterr() == ("", reported)
 
 
+@pytest.mark.parametrize("arguments", [["plan"], ["github", "run", "command", "--", "plan"]])
+def test_on_a_runner_an_error_is_annotated_once_at_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """A step of a workflow has a session of its own."""
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/loja.yaml").write_text("wave: x\n")
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("GITHUB_ACTIONS", "true"), ("RUNNER_TEMP", str(tmp_path / "temp"))):
+        monkeypatch.setenv(name, value)
+    assert run(arguments) == 3
+    assert capsys.readouterr().err.count("::error file=manifests/loja.yaml,line=1,col=7,") == 1
+
+
 def test_leaving_the_question_without_an_answer_is_130(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -177,6 +177,11 @@ def test_git_keeps_the_configuration_that_the_runner_gives_it() -> None:
         assert [line[len("command\t") :] for line in shown.splitlines() if line.startswith("command\t")] == keys
 
 
+def test_a_token_that_is_not_utf_8_ends_no_step(environ: dict[str, str]) -> None:
+    """The step that sends it refuses it."""
+    assert run_step("x", lambda step: 0, {**environ, "GITHUB_TOKEN": "\udc80"}) == 0
+
+
 def test_nothing_is_masked_outside_of_a_runner(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """There the mask itself would show the secret."""
     Step("x", environ).mask("a-token")
