@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
-from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import EnvSettingsSource
 
 from reconciler.io.files import TooLargeError, read_regular
 from reconciler.model import Fault, Problem, SettingPlace
@@ -76,11 +76,8 @@ class _Variables(EnvSettingsSource):
     """The RECONCILER_ variables of the environment that the caller gives, in upper case only."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
         super().__init__(Settings, case_sensitive=False)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in self._environ.items() if name in VARIABLES}
+        self.env_vars = {name.lower(): value for name, value in environ.items() if name in VARIABLES}
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
         """Parse a group's variable as a JSON object. A list is left to `parse_hosts`, which accepts more than JSON."""
@@ -117,27 +114,19 @@ class _Unreadable(ValueError):
         self.fault = fault
 
 
-class _TomlFile(TomlConfigSettingsSource):
-    """The table `header` of a TOML file; `table` is None if the file has no such table."""
-
-    def __init__(self, path: Path, header: tuple[str, ...]) -> None:
-        try:
-            data = read_regular(path, MAX_BYTES)
-        except TooLargeError:
-            raise _Unreadable(Fault("is larger than 1 MiB", "settings are a few lines")) from None
-        self.text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-        if _LONG_KEY.search(_QUOTED.sub("k", self.text)):
-            raise _Unreadable(Fault("has a key of too many parts", "no setting is nested deeper than twice"))
-        self.table: object = None
-        self._header = header
-        super().__init__(Settings, toml_file=path, toml_table_header=())
-
-    def _read_file(self, file_path: Any) -> dict[str, Any]:
-        table: object = tomllib.loads(self.text)
-        for key in self._header:
-            table = table.get(key) if isinstance(table, dict) else None
-        self.table = table
-        return table if isinstance(table, dict) else {}
+def _parse_toml(path: Path, header: tuple[str, ...]) -> object:
+    """Return what the key `header` of a TOML file has; None if the file has no such key. Raises ValueError, OSError."""
+    try:
+        data = read_regular(path, MAX_BYTES)
+    except TooLargeError:
+        raise _Unreadable(Fault("is larger than 1 MiB", "settings are a few lines")) from None
+    text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    if _LONG_KEY.search(_QUOTED.sub("k", text)):
+        raise _Unreadable(Fault("has a key of too many parts", "no setting is nested deeper than twice"))
+    table: object = tomllib.loads(text)
+    for key in header:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
 
 
 class SettingsFile(Struct, frozen=True):
@@ -171,14 +160,15 @@ def _read_files(folder: Path, prefix: str, problems: list[Problem]) -> list[Laye
     layers: list[Layer] = []
     for name, header in ((FILE, ()), (PYPROJECT, ("tool", "reconciler"))):
         shown = os.path.join(prefix, name)  # noqa: PTH118 - a text to be shown
-        source = _read_toml(folder / name, shown, header, problems)
-        if source is None or source.table is None:
+        table = _read_toml(folder / name, shown, header, problems)
+        if table is None:
             continue
-        layer = Layer(_with_prefix(source(), prefix), _toml_places(shown, header))
+        values = table if isinstance(table, dict) else {}
+        layer = Layer(_with_prefix(values, prefix), _toml_places(shown, header))
         if layers:
             fault = Fault(f"settings are here and in {FILE} too", "keep one of them")
             problems.append(layer.place_of("").problem(fault))
-        elif not isinstance(source.table, dict):
+        elif not isinstance(table, dict):
             problems.append(layer.place_of("").problem(Fault("is not a table", "write [tool.reconciler]")))
         layers.append(layer)
     return layers[:1]
@@ -206,9 +196,10 @@ def _toml_places(file: str, header: tuple[str, ...]) -> Callable[[str], SettingP
     return lambda path: SettingPlace(file, ".".join((*header, path) if path else header))
 
 
-def _read_toml(path: Path, shown: str, header: tuple[str, ...], problems: list[Problem]) -> _TomlFile | None:
+def _read_toml(path: Path, shown: str, header: tuple[str, ...], problems: list[Problem]) -> object:
+    """Return what `_parse_toml` returns; None too for a file that can't be read, which is added to `problems`."""
     try:
-        return _TomlFile(path, header)
+        return _parse_toml(path, header)
     except FileNotFoundError:
         if not path.is_symlink():
             return None
