@@ -150,7 +150,7 @@ class _TreeWalk(Struct, frozen=True):
     def _sort_in(self, folder: Folder, entry: os.DirEntry[str], shown: str, parents: tuple[Path, ...]) -> None:
         named_as_manifest = entry.name.endswith(SUFFIXES)
         if is_link_entry(entry):
-            fault = _find_link_fault(Path(os.path.realpath(shown)), self.root, parents)
+            fault = _find_link_fault(shown, self.root, parents)
             if fault is not None:
                 if named_as_manifest or os.path.isdir(shown):  # noqa: PTH112 - entry.is_dir() fails on a loop
                     self._refuse(shown, *fault)
@@ -177,8 +177,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _find_link_fault(target: Path, root: Path, parents: tuple[Path, ...]) -> Fault | None:
-    """Return what is wrong with a symbolic link to `target`."""
+def _find_link_fault(shown: str, root: Path, parents: tuple[Path, ...]) -> Fault | None:
+    """Return what is wrong with a symbolic link."""
+    try:
+        target = Path(os.path.realpath(shown))
+    except OSError as error:  # Linux shows some targets in /proc only to their owner
+        return Fault(f"is a symbolic link that can't be followed: {error.strerror}", "remove it")
     if not os.path.exists(target):  # noqa: PTH110 - exists() fails on a name that is too long
         return Fault("is a symbolic link to nothing", "remove it, or fix its target")
     if not target.is_relative_to(root):

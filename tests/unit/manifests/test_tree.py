@@ -161,6 +161,23 @@ def test_a_link_to_a_name_that_no_file_can_have_is_dangling(manifests: Path) -> 
 
 
 @pytest.mark.posix
+def test_a_link_whose_target_the_system_hides_is_an_error(manifests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux shows the targets of some links in /proc only to their owner."""
+    (manifests / "hidden.yaml").symlink_to("production.yaml")
+    really = os.readlink
+
+    def refuse(path: str, **options: int) -> str:
+        if str(path).endswith("hidden.yaml"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return really(path, **options)
+
+    monkeypatch.setattr(os, "readlink", refuse)
+    assert [(one.file, one.message) for one in load().errors] == [
+        ("manifests/hidden.yaml", "is a symbolic link that can't be followed: Permission denied")
+    ]
+
+
+@pytest.mark.posix
 def test_a_folder_is_read_once_and_a_hidden_one_only_through_a_link(manifests: Path) -> None:
     """Links to folders of links would be read exponentially often; a hidden folder is read only through a link."""
     (manifests / "team").mkdir()
