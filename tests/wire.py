@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 Talk = Callable[[socket.socket], None]
-"""What a server does with a connection; it is closed afterwards, over TLS without a goodbye."""
+"""What a server does with a connection; it is closed afterwards, over TLS without a close_notify."""
 
 
 @contextlib.contextmanager

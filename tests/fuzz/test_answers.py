@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from reconciler.core.attempts import Attempt
 from reconciler.core.partner_account import FIELDS
 from reconciler.core.receivers import Place, ProbeResult, Receiver
-from reconciler.model import EVENTS, CheckStage, Desired, Event
+from reconciler.model import CheckStage, Desired, Event
 from reconciler.plug.client import HttpPlug
 from reconciler.plug.credentials import EnvironCredentials
 from reconciler.plug.partner import HttpObserver
@@ -117,7 +117,7 @@ class _Plug:
 def plug(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Plug]:
     """Every connection gets its `answer`."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: tls)  # making one takes longer than all the rest
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda: tls)  # To make one takes longer than the rest of the test.
     made = _Plug()
     with server(made.talk) as made.port:
         yield made
@@ -135,7 +135,7 @@ in_a_fixture = settings(bounded, suppress_health_check=[HealthCheck.function_sco
 @in_a_fixture
 @given(answer=wires)
 def test_any_answer_to_a_put_is_an_attempt(plug: _Plug, answer: bytes) -> None:
-    """Its message is in our words."""
+    """Its message repeats nothing of the answer."""
 
     async def put() -> Attempt:
         async with HttpPlug(EnvironCredentials(ENVIRON), timeout_s=5, environ={}) as client:
@@ -165,7 +165,7 @@ def test_any_answer_to_a_read_is_an_attempt_and_perhaps_an_account(plug: _Plug, 
 @in_a_fixture
 @given(answer=wires)
 def test_any_answer_of_a_receiver_is_an_answer(plug: _Plug, answer: bytes) -> None:
-    """The result has its stage, and nothing of its text."""
+    """The message repeats nothing of the answer."""
 
     async def post() -> Any:
         receivers = HttpReceivers(lambda text, environment: text, timeout_s=5)
@@ -206,6 +206,3 @@ def test_any_retry_after_is_seconds_or_nothing(text: str) -> None:
     """Invalid dates are ignored."""
     found = parse_retry_after(text, datetime(2026, 11, 23, tzinfo=UTC))
     assert found is None or 0 <= found < 1e12
-
-
-assert len(EVENTS) == len(ACCOUNT) + 1

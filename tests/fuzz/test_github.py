@@ -21,12 +21,7 @@ from reconciler.github.api import GitHub
 from reconciler.github.hub import RunHub
 from reconciler.github.labels import find_lifting_label
 from reconciler.github.merged import count_commits, find_markers, list_merged, list_pulls
-from reconciler.github.posts import (
-    AUTHOR,
-    dispatch,
-    keep_issue,
-    put_comment,
-)
+from reconciler.github.posts import AUTHOR, dispatch, keep_issue, put_comment
 from reconciler.github.run import WorkflowRun, find_head, find_merge_group, find_run
 from reconciler.github.runs import list_apply_runs, list_jobs
 from reconciler.io.git.remotes import parse_remote
@@ -140,10 +135,12 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 @pytest.fixture(scope="module")
 def answered() -> Iterator[Callable[[Answer], None]]:
-    """`answered(answer)`: what answers the requests of every client that is made from now on."""
+    """Yield a function that sets what answers the requests of every client that is made from then on."""
     real, tls = httpx.Client, httpx.create_ssl_context()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpx, "create_ssl_context", lambda **_: tls)  # making one takes longer than all the rest
+        patch.setattr(
+            httpx, "create_ssl_context", lambda **_: tls
+        )  # To make one takes longer than the rest of the test.
 
         def answer_with(answer: Answer) -> None:
             patch.setattr(httpx, "Client", lambda **given: real(**given, transport=httpx.MockTransport(answer)))
@@ -153,14 +150,14 @@ def answered() -> Iterator[Callable[[Answer], None]]:
 
 @pytest.mark.parametrize("call", list(CALLS))
 @bounded
-@given(told=answers)
-@example(told=[(429, {"Retry-After": "\xb2"}, b"")])
-@example(told=[(200, {}, b"[" * 100_000)])
-@example(told=[(200, {"Set-Cookie": "\xb2"}, b"[]")])
-@example(told=[(200, {"Content-Encoding": "gzip"}, b"no gzip")])
-@example(told=[(200, {}, b'[3, {"user": "x", "body": 3}]')])
+@given(given_answers=answers)
+@example(given_answers=[(429, {"Retry-After": "\xb2"}, b"")])
+@example(given_answers=[(200, {}, b"[" * 100_000)])
+@example(given_answers=[(200, {"Set-Cookie": "\xb2"}, b"[]")])
+@example(given_answers=[(200, {"Content-Encoding": "gzip"}, b"no gzip")])
+@example(given_answers=[(200, {}, b'[3, {"user": "x", "body": 3}]')])
 def test_any_answer_of_github_is_a_result_or_a_failed_post(
-    answered: Callable[[Answer], None], call: str, told: list[tuple[int, dict[str, str], bytes]]
+    answered: Callable[[Answer], None], call: str, given_answers: list[tuple[int, dict[str, str], bytes]]
 ) -> None:
     """No redirect is followed, no wait is longer than a minute, and the token stays where it is."""
     asked: list[httpx.Request] = []
@@ -168,7 +165,7 @@ def test_any_answer_of_github_is_a_result_or_a_failed_post(
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
-        status, headers, body = told[min(len(asked), len(told)) - 1]
+        status, headers, body = given_answers[min(len(asked), len(given_answers)) - 1]
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         return httpx.Response(status, headers=raw, stream=httpx.ByteStream(body))
 

@@ -49,7 +49,7 @@ def test_bytes_are_manifests_or_refused(data: bytes) -> None:
 
 @bounded
 @given(st.sampled_from([path.read_bytes() for path in seeds_of("yaml")]).flatmap(lambda seed: spliced(seed, WORDS)))
-def test_a_damaged_manifest_is_one_or_refused(data: bytes) -> None:
+def test_a_damaged_manifest_is_valid_or_refused(data: bytes) -> None:
     """Small parts of a valid one are replaced."""
     check_manifests(data)
 
@@ -76,7 +76,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", list(FLOODS))
 def test_a_megabyte_of_anything_is_judged_in_seconds(flood: str) -> None:
-    """No text takes quadratic time; some of these once took minutes."""
+    """No text takes quadratic time."""
     begun = time.process_time()
     with in_a_new_folder():
         Path("manifests").mkdir()
@@ -92,7 +92,7 @@ def test_with_too_many_tokens_nothing_else_is_reported() -> None:
     with in_a_new_folder():
         Path("manifests").mkdir()
         for name in ("a", "b", "c"):
-            Path(f"manifests/{name}.yaml").write_text(tokens.replace("zat", name) + "\nwave: x\n")
+            Path(f"manifests/{name}.yaml").write_text(tokens + "\nwave: x\n")
         Path("manifests/d.yaml").write_text("environment: eyJhbGciOiJ000007.eyJvcmdhbml6000007.c\n")
         errors = load_tree("manifests", make_options()).errors
     assert len(errors) == 301

@@ -47,13 +47,13 @@ def accounts(draw: st.DrawFn, applied: dict[Any, str]) -> dict[str, Any]:
 
 @given(st.data(), seven, seven, st.sets(st.sampled_from(sorted(SECRETS))), st.sets(st.sampled_from(sorted(SECRETS))))
 def test_every_difference_is_reported_and_nothing_unseen_is_the_same(
-    data: st.DataObject, applied: dict[Any, str], wanted: dict[Any, str], at_hand: set[str], replaced: set[str]
+    data: st.DataObject, applied: dict[Any, str], wanted: dict[Any, str], available: set[str], replaced: set[str]
 ) -> None:
     """All, some or none of the secrets are available; and no secret is shown."""
     account = data.draw(accounts(applied))
     secrets = AvailableSecrets(
-        value_of=lambda name: SECRETS[name] if name in at_hand else None,
-        replaced=frozenset(replaced & at_hand),
+        value_of=lambda name: SECRETS[name] if name in available else None,
+        replaced=frozenset(replaced & available),
         occur_in=lambda url: any(value in url for value in SECRETS.values()),
     )
     seen = {one.event: one for one in compare_account(parse_account(account), wanted, applied, secrets)}
@@ -70,8 +70,8 @@ def test_every_difference_is_reported_and_nothing_unseen_is_the_same(
             assert comparison.verdict is not Verdict.DIFFERENT
         if comparison.verdict is Verdict.SAME:
             assert shown == sent
-            assert names <= at_hand
-        if shown != sent and names <= at_hand - replaced:
+            assert names <= available
+        if shown != sent and names <= available - replaced:
             assert comparison.verdict is Verdict.DIFFERENT
     assert not any(value in repr(seen) for value in SECRETS.values())
 
