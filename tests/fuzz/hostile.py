@@ -174,18 +174,18 @@ def spliced(draw: st.DrawFn, valid: bytes, words: Sequence[bytes]) -> bytes:
 
 
 @dataclass(frozen=True)
-class Driven:
+class Drove:
     code: int
     out: str
     err: str
 
 
-def drive(folder: Path, environ: Mapping[str, str], *arguments: str, hidden: Sequence[str] = (CANARY,)) -> Driven:
+def drive(folder: Path, environ: Mapping[str, str], *arguments: str, hidden: Sequence[str] = (CANARY,)) -> Drove:
     """Run one command in this process: no traceback, no internal error, only harmless text, no hidden value."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(arguments, obj=Session(environ=dict(environ), folder=folder))
-    driven = Driven(code, out.getvalue(), err.getvalue())
+    driven = Drove(code, out.getvalue(), err.getvalue())
     assert "internal error" not in driven.err, driven.err
     assert code in (0, 1, 2, 3, 4), driven
     for text in (driven.out, driven.err):
