@@ -113,10 +113,15 @@ class _Plug:
         return replace(DESIRED, endpoint=f"{base}/api/integrations/update-webhooks", partner_base_url=base)
 
 
+class RootlessContext(ssl.SSLContext):
+    def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
+        """Load nothing: to read the system's roots takes longer than the rest of the test."""
+
+
 @pytest.fixture
 def plug(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Plug]:
     """Every connection gets its `answer`."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls = RootlessContext(ssl.PROTOCOL_TLS_CLIENT)
     monkeypatch.setattr(httpx, "create_ssl_context", lambda: tls)  # To make one takes longer than the rest of the test.
     made = _Plug()
     with server(made.talk) as made.port:

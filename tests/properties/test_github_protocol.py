@@ -362,9 +362,9 @@ class ProtocolWithShards(Protocol):
 
 
 TestStrict = Protocol.TestCase
-TestStrict.settings = settings(max_examples=examples(60), stateful_step_count=30)
+TestStrict.settings = settings(max_examples=examples(45), stateful_step_count=30)
 TestWithoutStrict = ProtocolWithoutStrict.TestCase
-TestWithoutStrict.settings = settings(max_examples=examples(30), stateful_step_count=30)
+TestWithoutStrict.settings = settings(max_examples=examples(20), stateful_step_count=30)
 TestWithOneSecret = ProtocolWithOneSecret.TestCase
 TestWithOneSecret.settings = settings(max_examples=examples(15), stateful_step_count=30)
 TestWithShards = ProtocolWithShards.TestCase

@@ -473,7 +473,7 @@ class Protocol(RuleBasedStateMachine):
 
 
 TestProtocol = Protocol.TestCase
-TestProtocol.settings = settings(max_examples=examples(150), stateful_step_count=25)
+TestProtocol.settings = settings(max_examples=examples(100), stateful_step_count=25)
 
 
 class GatheredProtocol(Protocol):
@@ -483,7 +483,7 @@ class GatheredProtocol(Protocol):
 
 
 TestGatheredProtocol = GatheredProtocol.TestCase
-TestGatheredProtocol.settings = settings(max_examples=examples(60), stateful_step_count=25)
+TestGatheredProtocol.settings = settings(max_examples=examples(40), stateful_step_count=25)
 
 
 class FleetProtocol(Protocol):
@@ -501,7 +501,7 @@ class FleetProtocol(Protocol):
 
 
 TestFleetProtocol = FleetProtocol.TestCase
-TestFleetProtocol.settings = settings(max_examples=examples(60), stateful_step_count=25)
+TestFleetProtocol.settings = settings(max_examples=examples(40), stateful_step_count=25)
 
 
 def test_a_protocol_without_doubt_breaks_rule_1(monkeypatch: pytest.MonkeyPatch) -> None:
