@@ -141,7 +141,6 @@ def test_the_address_that_is_read_is_the_one_that_is_pushed_to(
     case: str, remote: Path, clone: Path, home: Path, tmp_path: Path
 ) -> None:
     """A second address, which would refuse or split the state, is never used."""
-    hook = remote / "hooks" / "pre-receive"
     other = tmp_path / "other.git"
     git(tmp_path, "clone", "-q", "--bare", str(remote), str(other))
     hook = other / "hooks" / "pre-receive"
@@ -204,7 +203,7 @@ def test_configuration_in_variables_holds_once(variable: str, remote: Path, clon
 # --- checkouts of other kinds ----------------------------------------------------------------------
 
 
-def test_a_checkout_of_another_user_says_what_to_type(remote: Path, clone: Path, home: Path, tmp_path: Path) -> None:
+def test_a_checkout_of_another_user_says_what_to_type(clone: Path, home: Path) -> None:
     """A container's user often differs from the checkout's."""
     if os.getuid() != 0:
         pytest.skip("only root can give a file away")

@@ -155,7 +155,7 @@ def test_manifests_of_then_that_this_version_refuses(team: Team) -> None:
 
 
 def test_other_bytes_than_the_commit_holds_are_not_reviewed(team: Team) -> None:
-    """Somebody pushes `.gitattributes` alone: the manifests of the commit stay as they were reviewed."""
+    """A user pushes `.gitattributes` alone: the manifests of the commit stay as they were reviewed."""
     team.merge(team.open({"deploy/_defaults.yaml": URLS.replace("acme.com.br/", "acme.com.br/a+b/")}))
     assert team.find() == {}
     (team.clone / ".gitattributes").write_text("deploy/*.yaml working-tree-encoding=UTF-7\n")
@@ -173,7 +173,7 @@ def test_line_ends_of_the_checkout_are_not_another_content(team: Team) -> None:
 
 
 def test_a_link_in_place_of_the_manifests_leads_to_nothing_that_was_reviewed(team: Team) -> None:
-    """A pull request brought these files, as an example that nobody used."""
+    """A pull request brought these files, as an example that was never used."""
     example = {name.replace("deploy", "example"): "wave: 1\n" for name in ("deploy/loja.yaml", "deploy/matriz.yaml")}
     team.merge(team.open({**example, "example/_defaults.yaml": URLS.replace("hooks.acme", "evil.acme")}))
     git(team.clone, "rm", "-rq", "deploy")
