@@ -25,7 +25,7 @@ def server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[int]:
             except OSError:
                 return
             with contextlib.suppress(OSError, ssl.SSLError), connection:
-                connection.settimeout(5)
+                connection.settimeout(60)
                 if tls is not None:
                     with tls.wrap_socket(connection, server_side=True) as wrapped:
                         talk(wrapped)
