@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import example, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from reconciler.core.workflow.labels import Label
@@ -224,9 +224,22 @@ def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], e
     assert run.default_branch is None or isinstance(run.default_branch, str)
 
 
+# Most of them name a repository on GitHub, as most of the other texts below don't.
+addresses = st.builds(
+    lambda *parts: "".join(parts),
+    st.sampled_from(
+        ["https://", "https://canary-pw@", "https://user:canary-pw@", "ssh://git@", "ssh://user:canary-pw@"]
+    ),
+    st.sampled_from(["github.com/", "github.com/", "github.com/", "GitHub.com/", "github.com:443/", "evil.test/"]),
+    st.sampled_from(["acme", "acme", "canary-pw@acme", ".."]),
+    st.sampled_from(["/hooks", "/hooks.git", "/hooks/", "/x@y", "/a/b"]) | hostile_texts,
+)
+
+
 @bounded
 @given(
-    st.lists(
+    addresses
+    | st.lists(
         st.sampled_from(
             ["https://", "git@", "github.com", ":", "/", "..", "x", ".git", "canary-pw@", "user:canary-pw@", "ssh://"]
         )
@@ -234,7 +247,9 @@ def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], e
         max_size=7,
     ).map("".join)
 )
+@example("https://user:canary-pw@github.com/acme/hooks.git")
 def test_a_remotes_address_shows_no_password(url: str) -> None:
     """The result is OWNER/NAME on GitHub, or None."""
     name = parse_remote(url)
+    event("not on GitHub" if name is None else "a name")
     assert name is None or (name.count("/") == 1 and "@" not in name and ":" not in name)
