@@ -108,7 +108,7 @@ class ForkServer:
 
 
 def write_own_program(path: Path) -> None:
-    """The same with a new interpreter for each run."""
+    """Write such a program that starts a new interpreter for each run."""
     path.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -m reconciler "$@"\n')
     path.chmod(0o755)
 

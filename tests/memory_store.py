@@ -96,8 +96,8 @@ class MemoryStore:
             return [self._write_one(write) for write in writes]
 
     def _write_one(self, write: Write) -> WriteResult:
-        standing = self.documents.get(write.environment)
-        if (None if standing is None else version_of(standing)) != write.expected:
+        stored = self.documents.get(write.environment)
+        if (None if stored is None else version_of(stored)) != write.expected:
             return WriteResult(write.environment, None, Conflict(write.environment))
         try:
             data = encode_write(write)

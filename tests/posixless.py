@@ -1,7 +1,7 @@
 """A stand-in for a system without POSIX, for processes that a test starts: put it on their path as sitecustomize.py.
 
-The package sees modules `os` and `signal` that lack what Windows lacks and behave as it does; everybody else sees the
-real ones, so that the standard library goes on working. It shows that nothing of POSIX is taken for granted. Only
+The package sees modules `os` and `signal` that lack what Windows lacks and behave as it does; all other modules see
+the real ones, so that the standard library goes on working. It shows that nothing of POSIX is taken for granted. Only
 Windows itself can show the rest.
 """
 
@@ -54,7 +54,7 @@ def _write(descriptor: int, data: Any) -> int:
 
 
 def _fstat(descriptor: int) -> os.stat_result:
-    """Each file is readable for all, whatever its mode was to be."""
+    """Return a mode with which all users can read and write the file, as the system has no modes."""
     found = _real["fstat"](descriptor)
     return os.stat_result((stat.S_IFMT(found.st_mode) | 0o666, *tuple(found)[1:]))
 
@@ -76,7 +76,7 @@ def _without(module: ModuleType, changed: Mapping[str, object]) -> ModuleType:
 
 FACADES = {
     "os": _without(os, {"O_BINARY": O_BINARY, "open": _open, "read": _read, "write": _write, "fstat": _fstat}),
-    # a number that nobody sends stands for Ctrl-Break
+    # No test sends this signal, so it can represent Ctrl-Break.
     "signal": _without(signal, {"SIGBREAK": signal.SIGTTIN, "signal": _signal}),
 }
 

@@ -44,7 +44,7 @@ class Receiver:
 
     port: int = 0
     tls: ssl.SSLContext | None = None
-    speaks: bool = True  # False: takes connections and says nothing
+    speaks: bool = True  # False: it accepts connections and sends nothing.
     goodbyes: int | None = None
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
@@ -79,7 +79,7 @@ class Receiver:
     def _serve_requests(self, connection: socket.socket, number: int, sni: str | None) -> None:
         answered = 0
         with connection.makefile("rb") as reader:
-            while answered != self.goodbyes:  # then without a word: the client learns it as it takes it up again
+            while answered != self.goodbyes:  # The client notices the close only when it uses the connection again.
                 request = self._read(reader, number, sni)
                 if request is None:
                     connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -167,7 +167,6 @@ class Authority:
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
-
         context.sni_callback = _note_name
         return context
 

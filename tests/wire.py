@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 Talk = Callable[[socket.socket], None]
-"""What a server does with a connection; it is closed afterwards, over TLS without a goodbye."""
+"""What a server does with a connection; it is closed afterwards, over TLS without a close_notify."""
 
 
 @contextlib.contextmanager
@@ -25,7 +25,7 @@ def server(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[int]:
             except OSError:
                 return
             with contextlib.suppress(OSError, ssl.SSLError), connection:
-                connection.settimeout(5)
+                connection.settimeout(60)
                 if tls is not None:
                     with tls.wrap_socket(connection, server_side=True) as wrapped:
                         talk(wrapped)
@@ -48,21 +48,28 @@ def read_head(connection: socket.socket) -> bytes:
     """Return a request's head and the bytes after it. Raises OSError if the client has disconnected."""
     data = b""
     while b"\r\n\r\n" not in data:
-        chunk = connection.recv(65536)
-        if not chunk:
-            raise OSError("the client has gone")
-        data += chunk
+        data += _receive(connection)
     return data
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Return a whole request. Its body is as long as its Content-Length, which may be missing."""
+    """Return a whole request. Its body is as long as its Content-Length, which may be missing.
+
+    Raises OSError if the client has disconnected.
+    """
     head, _, body = read_head(connection).partition(b"\r\n\r\n")
     _, named, rest = head.lower().partition(b"content-length: ")
     length = int(rest.partition(b"\r\n")[0]) if named else 0
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _receive(connection)
     return head + b"\r\n\r\n" + body
+
+
+def _receive(connection: socket.socket) -> bytes:
+    chunk = connection.recv(65536)
+    if not chunk:
+        raise OSError("the client has gone")
+    return chunk
 
 
 def keep_silent(connection: socket.socket) -> None:

@@ -27,6 +27,7 @@ from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import Sandbox, serve_in_thread
 from tests.forked import FORKS, can_run
 from tests.measured import measured
+from tests.wire import read_request
 
 # bad_day needs Linux's disks, pipes and clocks. Without POSIX no signal can be sent to a process, and posixless.py has
 # nothing to remove.
@@ -301,6 +302,15 @@ class Running:
     process: subprocess.Popen[bytes]
     arguments: Sequence[str] = ()
 
+    def wait_for_error(self, text: bytes) -> None:
+        """Read stderr until it has the text. `finish` returns what comes after that."""
+        assert self.process.stderr is not None
+        seen = b""
+        while text not in seen:
+            chunk = os.read(self.process.stderr.fileno(), 65536)
+            assert chunk, seen
+            seen += chunk
+
     def finish(self, timeout_s: float = TIMEOUT_S) -> Ran:
         try:
             out, err = self.process.communicate(timeout=timeout_s)
@@ -402,25 +412,16 @@ class Wire:
             try:
                 connection.settimeout(TIMEOUT_S)
                 request = self._read(connection)
-                if request is not None:
-                    self.requests.append(request)
-                    self._answer(connection, request)
+                self.requests.append(request)
+                self._answer(connection, request)
             except OSError:
                 return  # The client has closed the connection, as some tests intend.
 
-    def _read(self, connection: socket.socket) -> Request | None:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            chunk = connection.recv(65536)
-            if not chunk:
-                return None
-            data += chunk
-        head, _, body = data.partition(b"\r\n\r\n")
+    @staticmethod
+    def _read(connection: socket.socket) -> Request:
+        head, _, body = read_request(connection).partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = tuple((key, value.strip()) for key, _, value in (line.partition(":") for line in lines))
-        length = next((int(value) for key, value in headers if key.lower() == "content-length"), 0)
-        while len(body) < length:
-            body += connection.recv(65536)
         method, target, _ = first.split(" ")
         return Request(method, target, headers, body, time.monotonic())
 

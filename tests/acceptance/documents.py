@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -169,8 +170,6 @@ class Shell:
 
     def close(self) -> None:
         """End the shell and every process that it started."""
-        import signal
-
         assert self._shell.stdin is not None
         self._shell.stdin.close()
         os.killpg(self._shell.pid, signal.SIGKILL)

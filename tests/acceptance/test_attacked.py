@@ -51,14 +51,11 @@ def test_after_max_failures_nothing_more_is_sent_in_a_large_wave(cli: Cli, sandb
     """No intent stays that was written ahead: environments that were not tried are skipped and have no document."""
     names = [f"e{number:02}" for number in range(40)]
     cli.fleet(*names)
-    before = sandbox.plug.options
-    sandbox.plug.options = replace(before, tokens=frozenset({"nobody"}))
-    try:
-        ran = cli.run("apply", "--yes", "--format", "json", "--concurrency", "1", "--max-failures", "3")
-    finally:
-        sandbox.plug.options = before
+    sandbox.plug.options = replace(sandbox.plug.options, tokens=frozenset({"another"}))
+    ran = cli.run("apply", "--yes", "--format", "json", "--concurrency", "1", "--max-failures", "3", code=1)
     assert ran.json["summary"]["rejected"] == 3
     assert ran.json["summary"]["skipped"] == 37
+    assert len(cli.state_bytes()) == 3
 
 
 def test_an_actor_that_is_not_utf8_leaves_a_readable_state(root: Path, sandbox: Sandbox) -> None:
@@ -99,9 +96,9 @@ def test_apply_reports_an_unreadable_tokens_file(
     assert run(["validate"], obj=given) == 0
     assert "missing.yaml" in capsys.readouterr().out
     assert run(["apply", "--yes"], obj=given) == 3
-    told = capsys.readouterr().err
-    assert "missing.yaml" in told
-    assert "same token_env" not in told
+    error = capsys.readouterr().err
+    assert "missing.yaml" in error
+    assert "same token_env" not in error
 
 
 def test_an_unused_var_that_equals_a_used_one_does_not_split_a_group(
@@ -169,9 +166,9 @@ def wait_for_our_first_line(pid: int) -> None:
 
 @pytest.mark.linux
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5])
-def test_a_signal_at_any_moment_of_a_plan_is_130(cli: Cli, number: signal.Signals, delay_s: float) -> None:
-    """Also during an import, or after the plan was done."""
+@pytest.mark.parametrize("delay_s", [0.0, 0.1, 0.3])
+def test_a_signal_at_any_moment_ends_a_plan_in_order(cli: Cli, number: signal.Signals, delay_s: float) -> None:
+    """It may come during an import; after the plan was done, the code is 0."""
     cli.fleet("loja")
     running = cli.start("plan")
     wait_for_our_first_line(running.process.pid)

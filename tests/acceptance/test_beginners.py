@@ -10,7 +10,7 @@ from tests.acceptance.conftest import Cli
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["plan", "-e", "loj"], "--environment: 'loj' matches no environment (did you mean loja?)"),
         (["plan", "-e", "loja,matriz"], "(give each its own -e, as in -e one -e another)"),
@@ -21,14 +21,14 @@ from tests.acceptance.conftest import Cli
         (["apply", "--yes", "--tokens-file", "none.yaml"], "(create it with mode 600, or set `tokens_file` to where "),
     ],
 )
-def test_a_wrong_word_is_reported_with_the_right_one(cli: Cli, arguments: list[str], told: str) -> None:
+def test_a_wrong_word_is_reported_with_the_right_one(cli: Cli, arguments: list[str], message: str) -> None:
     """The input is invalid, and nothing was sent."""
     cli.fleet("loja", "matriz")
-    assert told in cli.run(*arguments, code=3).err
+    assert message in cli.run(*arguments, code=3).err
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("vars:\n\thost: hooks.acme.com.br\n", "indent with spaces, never with tabs"),
         ("description: @acme\n", "put a text that begins with @, ` or % in quotes"),
@@ -36,11 +36,11 @@ def test_a_wrong_word_is_reported_with_the_right_one(cli: Cli, arguments: list[s
         ("webhooks:\n  messageStatus:https://hooks.acme.com.br/\n", "with a space after each colon"),
     ],
 )
-def test_a_mistake_in_a_manifest_is_reported_with_its_fix(cli: Cli, text: str, told: str) -> None:
+def test_a_mistake_in_a_manifest_is_reported_with_its_fix(cli: Cli, text: str, message: str) -> None:
     """These are the YAML mistakes that people make most."""
     cli.fleet("loja")
     cli.write("manifests/slip.yaml", text)
-    assert told in cli.run("validate", code=3).out
+    assert message in cli.run("validate", code=3).out
 
 
 def test_an_empty_state_is_reported_with_its_location(cli: Cli) -> None:

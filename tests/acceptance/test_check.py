@@ -14,11 +14,12 @@ import pytest
 
 from reconciler.model import EVENTS
 from reconciler.plug.examples import example_bodies
-from tests.acceptance.conftest import SECRET, Cli, canary, only, wait_until
+from tests.acceptance.conftest import SECRET, Cli, assert_harmless, canary, only, wait_until
 from tests.receiver import Authority, Receiver, serve_receiver
 
-FORMATS = ("text", "json", "markdown")
+IN_OTHER_FORMATS = ("--also", "text=check.txt", "--also", "markdown=check.md")
 BODIES = sorted(body for event in EVENTS for body in example_bodies(event))
+PATIENT = {"RECONCILER_TIMEOUT": "15m", "RECONCILER_LEASE": "1h"}  # A lease has to be longer than a call.
 Serve = Callable[..., Receiver]
 
 
@@ -87,19 +88,20 @@ def test_receivers_that_accept_everything_pass(local: Cli, serve: Serve) -> None
     assert not (local.folder / ".reconciler").exists()
 
 
-@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("path", ["/echo", "/302", "/500", "/cut", "/junk", "/mute", "/drip"])
-def test_a_failing_receiver_is_exit_2_and_leaks_nothing(local: Cli, serve: Serve, path: str, form: str) -> None:
-    """Nothing leaks whatever it echoes in body, headers and status line: the helper searches all output."""
+def test_a_failing_receiver_is_exit_2_and_leaks_nothing(local: Cli, serve: Serve, path: str) -> None:
+    """Nothing leaks whatever it echoes in body, headers and status line: the helper searches all output and files."""
     receiver = serve()
     fleet(local, receiver, "loja")
     manifest(local, "loja", path, receiver)
-    timeout_s = "1" if path in ("/mute", "/drip") else "30"
-    ran = local.run("check", "--timeout", timeout_s, "--format", form, code=2)
-    assert f"{{secret:{SECRET}}}" in ran.out
-    if form == "json":
-        failed = only([one for one in ran.json["receivers"] if not one["ok"]])
-        assert (failed["stage"], failed["message"] != "") == ("post", True)
+    timeout_s = "3" if path == "/drip" else "30"
+    ran = local.run("check", "--timeout", timeout_s, "--format", "json", *IN_OTHER_FORMATS, code=2)
+    shown = [(local.folder / name).read_text(encoding="utf-8") for name in ("check.txt", "check.md")]
+    assert all(f"{{secret:{SECRET}}}" in text for text in (ran.out, *shown))
+    for text in shown:
+        assert_harmless(text)
+    failed = only([one for one in ran.json["receivers"] if not one["ok"]])
+    assert (failed["stage"], failed["message"] != "") == ("post", True)
     assert len(receiver.requests) == 8  # Redirects are not followed.
 
 
@@ -111,7 +113,7 @@ def test_each_stage_is_reported(local: Cli, serve: Serve, tmp_path: Path) -> Non
         pass
     fleet(local, good, "loja")
     urls = {
-        "finishAttendance": "https://nobody.invalid/x",
+        "finishAttendance": "https://missing.invalid/x",
         "startAttendance": f"https://localhost:{gone.port}/x",
         "receiveMessage": expired.url(),
         "sendingMessage": unknown.url(),
@@ -119,7 +121,7 @@ def test_each_stage_is_reported(local: Cli, serve: Serve, tmp_path: Path) -> Non
         "messageStatus": silent.url().replace("http:", "https:"),
     }
     local.manifest("loja", more=f"webhooks: {json.dumps(urls)}\n")
-    ran = local.run("check", "--timeout", "1", "--format", "json", code=2)
+    ran = local.run("check", "--timeout", "3", "--format", "json", *IN_OTHER_FORMATS, code=2)
     stages = {one["event"]: (one["stage"], one["ok"]) for one in ran.json["receivers"]}
     assert stages == {
         "finishAttendance": ("dns", False),
@@ -130,8 +132,8 @@ def test_each_stage_is_reported(local: Cli, serve: Serve, tmp_path: Path) -> Non
         "messageStatus": ("tls", False),
         "whenDisconnecting": ("post", True),
     }
-    for form in ("text", "markdown"):
-        local.run("check", "--timeout", "1", "--format", form, code=2)
+    for name in ("check.txt", "check.md"):
+        assert_harmless((local.folder / name).read_text(encoding="utf-8"))
 
 
 def test_loopback_is_not_connected_to_without_the_setting(cli: Cli, serve: Serve) -> None:
@@ -262,10 +264,10 @@ def test_a_signal_during_a_check_shows_what_was_checked(local: Cli, serve: Serve
     receiver = serve()
     fleet(local, receiver, "loja")
     manifest(local, "loja", "/hang", receiver)
-    running = local.start("check", "--timeout", "30", "--concurrency", "1")
+    running = local.start("check", "--concurrency", "1", env=PATIENT)
     wait_until(lambda: any("/hang" in request.target for request in receiver.requests), "the hanging POST")
     running.process.send_signal(signal.SIGINT)
-    ran = running.finish(timeout_s=25)  # This is less than the timeout of the call.
+    ran = running.finish()  # It waits less than the timeout of the call.
     assert ran.code == 130
     last = ran.out.splitlines()[-1]
     assert re.fullmatch(r"Check: [1-6] receivers?: [1-6] passed; interrupted: [1-6] not checked\.", last), ran
@@ -276,10 +278,10 @@ def test_a_signal_ends_a_check_before_an_apply_at_once(local: Cli, serve: Serve)
     receiver = serve()
     fleet(local, receiver, "loja")
     manifest(local, "loja", "/hang", receiver)
-    running = local.start("apply", "--yes", "--check-first", "--timeout", "30")
+    running = local.start("apply", "--yes", "--check-first", env=PATIENT)
     wait_until(lambda: any("/hang" in request.target for request in receiver.requests), "the hanging POST")
     running.process.send_signal(signal.SIGINT)
-    ran = running.finish(timeout_s=25)  # This is less than the timeout of the call.
+    ran = running.finish()  # It waits less than the timeout of the call.
     assert (ran.code, ran.out) == (130, "")
     assert local.state_bytes() == {}
     assert local.puts("loja") == 0

@@ -20,6 +20,9 @@ SECTIONS = [
 ]
 
 
+WHO = {"NAME": "Ana", "EMAIL": "ana@acme.com.br"}
+
+
 def test_both_readmes_are_tried() -> None:
     """Without this test, a section that lost its marker would go untested unnoticed."""
     for page in ("README.md", "README.pt-BR.md"):
@@ -58,9 +61,6 @@ def test_every_command_prints_what_the_document_shows(section: Section, tmp_path
             assert wrong is None, f"$ {command.typed}\n{wrong}"
     finally:
         shell.close()
-
-
-WHO = {"NAME": "Ana", "EMAIL": "ana@acme.com.br"}
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from reconciler.model import EVENTS
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import Sandbox, serve_in_thread
+from tests.acceptance.conftest import ROOT
 from tests.contract.remotes import git, make_clone, make_remote
 
-REPOSITORY = Path(__file__).parents[2]
 NAMES = ("a", "b", "c")
-ROUNDS = 3
+ROUNDS = 2
 
 
 def environ_of(sandbox: Sandbox) -> dict[str, str]:
@@ -22,7 +23,7 @@ def environ_of(sandbox: Sandbox) -> dict[str, str]:
     return tokens | {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": str(ROOT),
         "RECONCILER_STATE": "git:origin/reconciler-state",
         "RECONCILER_API__BASE_URL": sandbox.base_url,
     }
@@ -38,13 +39,7 @@ def write_manifests(seed: Path, version: str) -> None:
     (seed / "manifests").mkdir(exist_ok=True)
     (seed / "manifests" / "_defaults.yaml").write_text(
         "webhooks:\n"
-        + "".join(
-            f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}/{version}\n"
-            for event in (
-                *("finishAttendance", "startAttendance", "receiveMessage", "sendingMessage"),
-                *("messageDeliveryError", "messageStatus", "whenDisconnecting"),
-            )
-        )
+        + "".join(f"  {event}: https://hooks.acme.com.br/{{environment}}/{event}/{version}\n" for event in EVENTS)
     )
     for name in NAMES:
         (seed / "manifests" / f"{name}.yaml").write_text("{}\n")
@@ -89,9 +84,9 @@ def assert_straight(remote: Path) -> None:
 def assert_alone(remote: Path) -> None:
     """Assert that no intent was written while one was live: for each environment, intents and ends alternate."""
     log = git(remote, "log", "--reverse", "--format=%B", "reconciler-state")
-    told = re.findall(r"^([abc]): (intent|applied|uncertain|not applied)$", log, re.MULTILINE)
+    logged = re.findall(r"^([abc]): (intent|applied|uncertain|not applied)$", log, re.MULTILINE)
     for name in NAMES:
-        words = [word for environment, word in told if environment == name]
+        words = [word for environment, word in logged if environment == name]
         assert words[::2] == ["intent"] * len(words[::2])
         assert "intent" not in words[1::2]
 
@@ -117,7 +112,7 @@ def test_an_address_outside_ascii_is_reached_under_any_locale(tmp_path: Path) ->
     old = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     with serve_in_thread(Options()) as sandbox:
         run = start(clone, sandbox, "apply", "--yes", **old)
-        (line,) = run.communicate(timeout=180)[1].splitlines()  # git has nothing to say
+        (line,) = run.communicate(timeout=180)[1].splitlines()  # Git prints nothing.
         assert line.startswith("warning: git:origin/reconciler-state is shared")
     assert run.returncode == 0
     assert "reconciler-state" in git(remote, "for-each-ref")

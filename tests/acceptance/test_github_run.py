@@ -155,9 +155,9 @@ def test_a_run_is_refused_before_any_job_starts(repository: Repository) -> None:
     ran = repository.begin({"accept_account_change": "nobody"}, PLUG_TOKEN_IS_VISIBLE="true")
     assert ran.code == 3
     assert repository.outputs.keys().isdisjoint({"planned", "step_1"})
-    for said in ("'nobody' is not an environment", "GitHub Environment matriz does not exist", "PLUG_TOKEN"):
-        assert said in ran.err and said in repository.outputs["failure"]
-        assert said in html.unescape(repository.summary)
+    for reason in ("'nobody' is not an environment", "GitHub Environment matriz does not exist", "PLUG_TOKEN"):
+        assert reason in ran.err and reason in repository.outputs["failure"]
+        assert reason in html.unescape(repository.summary)
     assert repository.summary.startswith("## Refused\n")
 
 
@@ -198,8 +198,8 @@ def test_a_label_lifts_a_guard_by_name(repository: Repository) -> None:
     assert ran.code == 3 and "bia is not known to have it" in ran.err
     repository.github.permissions["bia"] = "write"
     assert repository.begin(RECONCILER_MAX_CHANGED="0").code == 0
-    said = "the label “reconciler: large change”, set by bia on #3, lifts its guard"
-    assert repository.outputs["lifted"] == said and "set by bia on #" in repository.summary
+    lifted = "the label “reconciler: large change”, set by bia on #3, lifts its guard"
+    assert repository.outputs["lifted"] == lifted and "set by bia on #" in repository.summary
 
 
 def test_a_job_without_its_token_names_the_missing_secret_and_its_location(repository: Repository) -> None:
@@ -374,7 +374,6 @@ def test_a_cancelled_job_writes_what_it_did(repository: Repository, sandbox: San
     running = cli.start("github", "run", "apply", env=repository.environ(None, given))
     wait_until(lambda: sandbox.plug.requests > before, "the PUT under way")
     running.process.send_signal(signal.SIGINT)
-    wait_until(lambda: sandbox.plug.requests > before, "the PUT under way")
     running.process.send_signal(signal.SIGTERM)
     ran = running.finish()
     assert ran.code == 130, ran.err

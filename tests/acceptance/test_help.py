@@ -111,7 +111,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, _server: Sandbox) -> Iterator
     (top / "bin").mkdir()
     FORKS.write_program(top / "bin" / "reconciler")
     (top / "work").mkdir()
-    told = type_in(
+    done = type_in(
         top,
         "git init --quiet --bare ../remote.git && git init --quiet && git remote add origin ../remote.git && "
         "reconciler init --action acme/reconciler@main && "
@@ -119,7 +119,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, _server: Sandbox) -> Iterator
         "reconciler plan --out plan.json && reconciler drift --also json=drift.json --also markdown=drift.md",
         _server.base_url,
     )
-    assert told.returncode == 0, told.stdout
+    assert done.returncode == 0, done.stdout
     yield top
     shutil.rmtree(top)
 
@@ -178,8 +178,8 @@ def test_a_list_of_commands_shows_each_sentence_whole(path: str) -> None:
     names = group.list_commands(click.Context(group))
     room = COLUMNS - 6 - max(map(len, names))
     for name in names:
-        told = COMMANDS[f"{path} {name}".strip()].get_short_help_str(room)
-        assert not told.endswith("..."), f"{name}: {told}"
+        sentence = COMMANDS[f"{path} {name}".strip()].get_short_help_str(room)
+        assert not sentence.endswith("..."), f"{name}: {sentence}"
 
 
 @pytest.mark.parametrize("path", sorted(ON_GITHUB))

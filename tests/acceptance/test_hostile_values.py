@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -26,7 +25,7 @@ def hostile(cli: Cli) -> Cli:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_hostile_actor_is_data_in_every_view(hostile: Cli, form: str) -> None:
-    """The actor is shown escaped, and mentions nobody."""
+    """The actor is shown escaped, and no user is mentioned."""
     for command in (("state", "list"), ("state", "show", "loja"), ("state", "history", "loja"), ("drift",), ("plan",)):
         ran = hostile.run(*command, "--format", form, code=0)
         if form == "markdown":
@@ -140,7 +139,7 @@ def test_an_answer_that_echoes_the_token_is_not_repeated(cli: Cli, wire: Wire, s
     cli.run("apply", "--yes", "--attempts", "1", "--reassert", code=code)
 
 
-def test_a_hostile_tokens_file_and_settings_file_are_not_repeated(cli: Cli, wires: Callable[[], Wire]) -> None:
+def test_a_hostile_tokens_file_and_settings_file_are_not_repeated(cli: Cli) -> None:
     """The name of a malformed file is shown, its content isn't."""
     cli.fleet("loja")
     secret = "canary-token-in-a-broken-file"

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from reconciler.io.signals import SIGNALS
 from reconciler.sandbox.server import Sandbox
-from tests.acceptance.conftest import Cli, wait_until
+from tests.acceptance.conftest import TIMEOUT_S, Cli, wait_until
 from tests.contract.remotes import git, make_clone, make_remote
 
 FLEET = tuple("abcdef")
@@ -25,7 +25,7 @@ FLEET = tuple("abcdef")
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_lets_puts_in_flight_finish(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
-    """Exit 130 with a summary: PUTs in flight are recorded, the rest is skipped, nothing stays locked."""
+    """Exit 130 with a summary: PUTs in flight are recorded; the rest is skipped, with no intent in the state."""
     cli.fleet(*FLEET)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
     before = sandbox.plug.requests
@@ -48,6 +48,7 @@ def test_a_signal_lets_puts_in_flight_finish(cli: Cli, sandbox: Sandbox, number:
     for name in applied:
         assert cli.document(name)["intent"] is None
         assert cli.held(name) == cli.desired(name)
+    assert cli.state_bytes().keys() == {f"{name}.json" for name in applied}
 
 
 def test_a_terminal_that_closes_lets_puts_in_flight_finish(cli: Cli, sandbox: Sandbox) -> None:
@@ -69,14 +70,14 @@ def test_a_terminal_that_closes_lets_puts_in_flight_finish(cli: Cli, sandbox: Sa
     os.close(slave)
     wait_until(lambda: sandbox.plug.requests > before, "the PUT under way")
     os.close(master)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=TIMEOUT_S) == 130
     assert cli.document("loja")["intent"] is None
     assert cli.held("loja") == cli.desired("loja")
     assert sandbox.plug.requests == before + 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_that_ends_git_too_loses_no_outcome(cli: Cli, sandbox: Sandbox, number: signal.Signals) -> None:
+def test_a_signal_that_ends_git_too_loses_no_outcome(cli: Cli, number: signal.Signals) -> None:
     """A terminal sends it to the program and to git, during the push of what Plug accepted."""
     remote = make_remote(cli.root)
     cli.folder = make_clone(remote, cli.root / "checkout")
@@ -93,51 +94,18 @@ def test_a_signal_that_ends_git_too_loses_no_outcome(cli: Cli, sandbox: Sandbox,
     assert '"intent": null' in git(remote, "show", "state:loja.json")
 
 
-def test_an_environment_skipped_by_a_signal_has_no_intent(cli: Cli, sandbox: Sandbox) -> None:
-    """`skipped` writes no intent: the state holds only what was put."""
-    cli.fleet(*FLEET)
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.0)
-    before = sandbox.plug.requests
-    running = cli.start("apply", "--yes", "--concurrency", "2", "--format", "json")
-    wait_until(lambda: sandbox.plug.requests >= before + 2, "two PUTs under way")
-    running.process.send_signal(signal.SIGINT)
-    outcomes = running.finish().outcomes
-    skipped = {f"{name}.json" for name, outcome in outcomes.items() if outcome == "skipped"}
-    assert len(skipped) == 4
-    assert cli.state_bytes().keys().isdisjoint(skipped)
-
-
-def test_an_environment_in_a_backoff_ends_with_its_attempts_so_far(cli: Cli, sandbox: Sandbox) -> None:
-    """A signal ends the wait for a retry at once; the outcome is that of the attempt before."""
-    cli.fleet("loja")
-    sandbox.plug.options = replace(sandbox.plug.options, rate_limit=0.05)  # Retry-After: 20
-    cli.run("apply", "--yes", code=0)
-    cli.manifest("loja", version="2")
-    before = sandbox.plug.requests
-    running = cli.start("apply", "--yes", "--format", "json")
-    wait_until(lambda: sandbox.plug.requests > before, "the PUT")
-    time.sleep(0.3)
-    running.process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    ran = running.finish()
-    assert time.monotonic() - begun < 5
-    assert (ran.code, ran.outcomes) == (130, {"loja": "rejected"})
-
-
 def test_a_second_signal_ends_at_once_and_loses_nothing(cli: Cli, sandbox: Sandbox) -> None:
     """The intents stay: another run finds them locked, and after unlock in doubt."""
     cli.fleet("loja")
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
+    sandbox.plug.options = replace(sandbox.plug.options, latency_s=600.0)
     before = sandbox.plug.requests
     running = cli.start("apply", "--yes", "--format", "json")
     wait_until(lambda: sandbox.plug.requests > before, "the PUT")
-    begun = time.monotonic()
     running.process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
+    running.wait_for_error(b"a second signal ends at once")
     running.process.send_signal(signal.SIGINT)
     ran = running.finish()
     assert (ran.code, ran.out) == (130, "")
-    assert time.monotonic() - begun < 5
     assert "ended at once" in ran.err and "state unlock" in ran.err
     assert cli.document("loja")["intent"]["lease_until"] is not None
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.0)
@@ -154,12 +122,7 @@ def test_a_signal_at_the_question_is_130_and_does_nothing(cli: Cli, sandbox: San
     master, slave = pty.openpty()
     try:
         running = cli.start("apply", stdin=slave)
-        assert running.process.stderr is not None
-        seen = b""
-        while b"[y/N]" not in seen:
-            chunk = os.read(running.process.stderr.fileno(), 65536)
-            assert chunk, seen
-            seen += chunk
+        running.wait_for_error(b"[y/N]")
         time.sleep(0.5)  # A signal between the prompt and the read would wait for the next key.
         running.process.send_signal(signal.SIGINT)
         ran = running.finish()
@@ -171,12 +134,20 @@ def test_a_signal_at_the_question_is_130_and_does_nothing(cli: Cli, sandbox: San
     assert cli.state_bytes() == {}
 
 
+def let_plug_act(sandbox: Sandbox, unanswered: int) -> None:
+    """Wait until Plug has acted on every request. One whose body a kill cut off, which is rare, ends the wait later."""
+    end = time.monotonic() + 5
+    while sandbox.plug.requests - len(sandbox.plug.received) > unanswered and time.monotonic() < end:
+        time.sleep(0.005)
+
+
 @pytest.mark.parametrize("half", [0, 1])
 def test_a_kill_at_any_moment_is_repaired_by_one_apply(cli: Cli, sandbox: Sandbox, half: int) -> None:
     """After a kill no noop is wrong, and once the leases are released, one apply converges."""
     cli.fleet(*FLEET)
     cli.run("apply", "--yes", code=0)
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.05)
+    unanswered = sandbox.plug.requests - len(sandbox.plug.received)
     for number in range(5):
         version = str(number + 2)
         for name in FLEET:
@@ -185,8 +156,7 @@ def test_a_kill_at_any_moment_is_repaired_by_one_apply(cli: Cli, sandbox: Sandbo
         time.sleep(random.uniform(0.25, 0.75) + half * 0.1)
         running.process.kill()
         running.finish()
-        time.sleep(0.1)  # Plug acts on every request that it has received.
-
+        let_plug_act(sandbox, unanswered)
         if number % 2 == half:
             for name, action in cli.run("plan", "--format", "json", code=0).actions.items():
                 if action == "noop":

@@ -14,18 +14,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from reconciler.model import EVENTS
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import Cli, Hang, Ran, Reset, Wire, canary, only, reply
-
-SEVEN = {
-    "finishAttendance",
-    "startAttendance",
-    "receiveMessage",
-    "sendingMessage",
-    "messageDeliveryError",
-    "messageStatus",
-    "whenDisconnecting",
-}
 
 
 def apply(cli: Cli, *arguments: str, code: int) -> dict[str, Any]:
@@ -45,7 +36,7 @@ def test_the_request_is_the_documented_one(cli: Cli, wire: Wire) -> None:
     assert request.header("Content-Type") == "application/json"
     assert request.header("User-Agent").startswith("reconciler/")
     assert request.header("Host") == f"127.0.0.1:{wire.port}"
-    assert set(json.loads(request.body)) == SEVEN
+    assert set(json.loads(request.body)) == set(EVENTS)
     assert json.loads(request.body) == cli.desired("loja")
     assert (one["outcome"], one["attempts"], one["status"]) == ("applied", 1, 200)
 
@@ -176,7 +167,7 @@ def test_a_complete_value_is_enough_without_a_clean_end(cli: Cli, wire: Wire, an
 
 
 def test_an_ambiguous_answer_is_retried(cli: Cli, wire: Wire) -> None:
-    """It is retried as a cut answer is."""
+    """A second attempt decides."""
     wire.answers = [reply(200, b"{}", ["Content-Encoding: br"]), reply()]
     one = apply(cli, code=0)
     assert (one["outcome"], one["attempts"]) == ("applied", 2)
@@ -185,10 +176,9 @@ def test_an_ambiguous_answer_is_retried(cli: Cli, wire: Wire) -> None:
 def test_a_timeout_is_uncertain(cli: Cli, wire: Wire) -> None:
     """A server that receives the request and never answers may have acted."""
     wire.answers = [Hang()]
-    begun = time.monotonic()
     one = apply(cli, "--timeout", "1", "--attempts", "1", code=1)
     assert (one["outcome"], one["attempts"], one["status"]) == ("uncertain", 1, None)
-    assert time.monotonic() - begun < 10
+    assert "within 1 s" in one["message"]
 
 
 def test_a_refused_connection_is_a_failure_without_an_attempt(cli: Cli, wire: Wire) -> None:
@@ -224,12 +214,10 @@ def test_retry_after_as_a_date_is_waited_for(cli: Cli, wire: Wire) -> None:
 
 
 def test_a_retry_after_beyond_the_deadline_ends_the_attempts_at_once(cli: Cli, wire: Wire) -> None:
-    """The run doesn't wait an hour for a second answer; a 429 is definite, so it is rejected."""
+    """The run doesn't wait an hour, which the helper would not allow; a 429 is definite, so it is rejected."""
     wire.answers = [reply(429, b"", ["Retry-After: 3600"])]
-    begun = time.monotonic()
     one = apply(cli, code=1)
     assert (one["outcome"], one["attempts"], one["status"]) == ("rejected", 1, 429)
-    assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(429, "rejected"), (425, "rejected"), (503, "uncertain")])
@@ -265,7 +253,7 @@ def test_netrc_is_never_read(cli: Cli, wire: Wire) -> None:
     password = canary("netrc")
     cli.canaries.add(password)
     path = cli.home / ".netrc"
-    path.write_text(f"machine 127.0.0.1 login somebody password {password}\n")
+    path.write_text(f"machine 127.0.0.1 login ana password {password}\n")
     path.chmod(0o600)
     cli.planted.add(path)
     apply(cli, code=0)
@@ -320,8 +308,8 @@ def test_a_429_slows_the_whole_run_without_any_setting(cli: Cli, wire: Wire) -> 
     assert [one["attempts"] for one in ran.json["environments"]].count(2) == 1
     times = sorted(request.at for request in wire.requests)
     assert len(times) == 13
-    told_at, later = times[4], times[6:]  # The sixth may have been in flight.
-    assert later[0] - told_at >= 1.9
+    limited_at, later = times[4], times[6:]  # The sixth may have been in flight.
+    assert later[0] - limited_at >= 1.9
     assert all(second - first >= 0.05 for first, second in pairwise(later))
 
 

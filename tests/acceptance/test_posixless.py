@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ COMMANDS = (
 
 
 @pytest.fixture
-def windows(cli: Cli) -> Cli:
-    hurt(cli, Path(posixless.__file__).read_text(encoding="utf-8"))
-    return cli
+def windows(cli: Cli) -> Iterator[Cli]:
+    with hurt(cli, Path(posixless.__file__).read_text(encoding="utf-8")):
+        yield cli
 
 
 def all_files(cli: Cli) -> dict[str, bytes]:

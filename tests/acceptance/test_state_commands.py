@@ -118,7 +118,7 @@ def test_a_live_intent_is_not_adopted_or_forgotten_but_unlocked(applied: Cli) ->
     applied.run("state", "unlock", "loja", "--yes", code=0)
 
 
-def test_an_expired_lease_is_taken_over_in_doubt(applied: Cli, sandbox: Sandbox) -> None:
+def test_an_expired_lease_is_taken_over_in_doubt(applied: Cli) -> None:
     """A run that died long ago locks nothing, and its webhooks are put again."""
     make_intent(applied, "loja", "2026-01-01T00:15:00Z")
     planned = applied.run("plan", "--format", "json", "-e", "loja", code=0).json
@@ -145,11 +145,11 @@ def corrupt_types(document: dict[str, Any]) -> str:
 
 
 def corrupt_name(document: dict[str, Any]) -> str:
-    return json.dumps({**document, "environment": "somebody-else"})
+    return json.dumps({**document, "environment": "another"})
 
 
 def corrupt_newer(document: dict[str, Any]) -> str:
-    return json.dumps({**document, "format": "reconciler.state/2", "more": 1})
+    return json.dumps({**document, "format": "reconciler.state/3", "more": 1})
 
 
 def corrupt_missing(document: dict[str, Any]) -> str:

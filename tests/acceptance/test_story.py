@@ -8,18 +8,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from reconciler.model import EVENTS, Event
 from reconciler.sandbox.server import Sandbox
 from tests.acceptance.conftest import ROOT, Cli, canary, only
 
-EVENTS = (
-    "finishAttendance",
-    "startAttendance",
-    "receiveMessage",
-    "sendingMessage",
-    "messageDeliveryError",
-    "messageStatus",
-    "whenDisconnecting",
-)
 BASE = "https://hooks.acme.com.br/loja"
 MANIFEST = """\
 environment: loja
@@ -125,7 +117,7 @@ def result_document(outcome: str, reasons: list[str], **values: Any) -> dict[str
 
 
 def change(event: str, before: str | None, after: str) -> dict[str, Any]:
-    line = 5 + EVENTS.index(event)
+    line = 5 + EVENTS.index(Event(event))
     return {"event": event, "before": before, "after": after, "file": "manifests/loja.yaml", "line": line}
 
 
@@ -133,7 +125,7 @@ def test_an_environment_is_created_unchanged_and_updated(cli: Cli, sandbox: Sand
     """create, noop and update have exactly the documented shapes, and Plug holds the manifest's webhooks."""
     cli.write("manifests/loja.yaml", MANIFEST)
     cli.environ["PLUG_TOKEN_LOJA"] = canary()
-    urls = {event: f"{BASE}/{event}" for event in EVENTS}
+    urls = {event.value: f"{BASE}/{event}" for event in EVENTS}
 
     created = cli.run("plan", "--format", "json", code=0).json
     assert {**steady(created), "environments": steady(created["environments"])} == plan_document(

@@ -131,7 +131,7 @@ TRICKS = [
 
 @pytest.mark.parametrize("way", ["flag", "variable", "file", "manifest", "partner"])
 def test_no_spelling_of_a_base_url_leads_a_token_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli, evil: Wire, way: str
+    monkeypatch: pytest.MonkeyPatch, cli: Cli, evil: Wire, way: str
 ) -> None:
     """User information, look-alikes, ports, paths with .., loopback in other spellings: exit 3, nothing sent."""
     cli.fleet("loja")
@@ -187,7 +187,7 @@ SPELLINGS = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-@pytest.mark.parametrize("user", ["", "somebody:canary-of-the-proxy@"])
+@pytest.mark.parametrize("user", ["", "ana:canary-of-the-proxy@"])
 def test_a_proxy_gets_only_the_request_for_a_tunnel(cli: Cli, evil: Wire, name: str, user: str) -> None:
     """It gets the name of Plug's host and its own password, and no token, whatever it answers."""
     cli.fleet("loja")
@@ -217,7 +217,7 @@ def test_an_unusable_proxy_sends_nothing_and_shows_nothing(cli: Cli, evil: Wire,
 def test_settings_of_other_programs_change_nothing(cli: Cli, wire: Wire, evil: Wire) -> None:
     """NETRC, proxies of every kind for loopback, and the variables of curl, git and requests are ignored."""
     netrc = cli.home / "other-netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password canary-of-a-netrc\ndefault login x password y\n")
+    netrc.write_text("machine 127.0.0.1 login ana password canary-of-a-netrc\ndefault login x password y\n")
     netrc.chmod(0o600)
     other = evil.base_url
     cli.environ |= {
@@ -370,15 +370,7 @@ def test_a_file_that_never_ends_is_refused(cli: Cli, kind: str, name: str) -> No
     else:
         path.touch(0o600)
         os.truncate(path, 1 << 40)  # This file of a terabyte uses no space on the disk.
-    is_state = name.endswith(".json")
+    cli.planted.add(path)  # The helper would read it too.
     environ = {"RECONCILER_TOKENS_FILE": "tokens.yaml"} if name == "tokens.yaml" else {}
-    process = cli.start("apply", "--yes", env=environ)
-    out, err = process.process.communicate(timeout=20)
-    assert process.process.returncode == (4 if is_state else 3), err.decode()
-    assert b"internal error" not in err and path.name.encode() in err + out
-
-
-def test_a_tokens_file_in_an_unknown_users_home_is_reported(cli: Cli) -> None:
-    """No user has the name after the tilde."""
-    cli.fleet("loja")
-    assert "~nobody-here/x" in cli.run("apply", "--yes", "--tokens-file", "~nobody-here/x", code=3).err
+    ran = cli.run("apply", "--yes", env=environ, code=4 if name.endswith(".json") else 3)
+    assert "internal error" not in ran.err and path.name in ran.err + ran.out

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
 from msgspec.structs import replace
 
 from reconciler.sandbox.server import Sandbox
-from tests.acceptance.conftest import Cli, wait_until
+from tests.acceptance.conftest import TIMEOUT_S, Cli, Request, Wire, reply, wait_until
 
 FLEET = tuple("abcdef")
-
-
-def test_two_equal_runs_put_each_environment_once(cli: Cli, sandbox: Sandbox) -> None:
-    """Environments that one run holds are locked or already done for the other; they never put the same one."""
-    cli.fleet(*FLEET)
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.4)
-    arguments = ("apply", "--yes", "--concurrency", "3", "--format", "json")
-    running = [cli.start(*arguments), cli.start(*arguments)]
-    ran = [one.finish() for one in running]
-    for one in ran:
-        assert set(one.outcomes.values()) <= {"applied", "unchanged", "locked"}
-        assert one.code == (4 if "locked" in one.outcomes.values() else 0)
-    for name in FLEET:
-        assert cli.puts(name) == 1
-        assert [one.outcomes[name] for one in ran].count("applied") == 1
-    assert set(cli.run("plan", "--format", "json", code=0).actions.values()) == {"noop"}
-    for name in FLEET:
-        assert cli.held(name) == cli.desired(name)
 
 
 def test_two_runs_with_different_manifests_leave_a_true_state(cli: Cli, sandbox: Sandbox) -> None:
@@ -49,14 +36,34 @@ def test_two_runs_with_different_manifests_leave_a_true_state(cli: Cli, sandbox:
         assert cli.held(name) == cli.desired(name, "2")
 
 
-def test_locked_names_the_run_and_its_lease(cli: Cli, sandbox: Sandbox) -> None:
+@dataclass
+class HeldPlug:
+    """A Plug that keeps its first requests waiting until `release` is set, and then answers 200 to every request."""
+
+    wire: Wire
+    release: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, request: Request) -> bytes:
+        self.release.wait(TIMEOUT_S)
+        return reply()
+
+    def wait_for(self, count: int) -> None:
+        wait_until(lambda: len(self.wire.requests) >= count, f"{count} PUTs under way")
+
+
+@pytest.fixture
+def held(wire: Wire) -> Iterator[HeldPlug]:
+    made = HeldPlug(wire)
+    wire.answers = [made.answer]
+    yield made
+    made.release.set()
+
+
+def test_locked_names_the_run_and_its_lease(cli: Cli, held: HeldPlug) -> None:
     """A run leaves the live intent of another alone, exits 4 and names the other; adopt and forget do so too."""
-    cli.fleet("loja")
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
-    before = sandbox.plug.requests
     ana = {"GITHUB_ACTOR": "ana-silva", "GITHUB_RUN_ID": "7788", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_SHA": "c0ffee"}
     first = cli.start("apply", "--yes", "--format", "json", env=ana)
-    wait_until(lambda: sandbox.plug.requests > before, "the first run's PUT")
+    held.wait_for(1)
     intent = cli.document("loja")["intent"]
     assert intent["by"] == {"actor": "ana-silva", "commit": "c0ffee", "run": "7788/2"}
 
@@ -71,23 +78,22 @@ def test_locked_names_the_run_and_its_lease(cli: Cli, sandbox: Sandbox) -> None:
     assert plan["environments"][0]["action"] == "create"
     assert any("ana-silva" in warning for warning in plan["warnings"])
 
+    held.release.set()
     assert first.finish().outcomes == {"loja": "applied"}
-    assert cli.puts("loja") == 1
+    assert len(held.wire.requests) == 1
 
 
-def test_a_run_whose_intent_was_removed_ends_in_doubt(cli: Cli, sandbox: Sandbox) -> None:
+def test_a_run_whose_intent_was_removed_ends_in_doubt(cli: Cli, held: HeldPlug) -> None:
     """unlock and forget during a PUT make it uncertain with exit 4, and the next apply puts it again."""
     cli.fleet("loja", "matriz")
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=8.0)
-    before = sandbox.plug.requests
     running = cli.start("apply", "--yes", "--format", "json")
-    wait_until(lambda: sandbox.plug.requests >= before + 2, "both PUTs")
+    held.wait_for(2)
     cli.run("state", "unlock", "loja", "--yes", code=0)
     cli.run("state", "unlock", "matriz", "--yes", code=0)
     cli.run("state", "forget", "matriz", "--yes", code=0)
+    held.release.set()
     ran = running.finish()
     assert (ran.code, set(ran.outcomes.values())) == (4, {"uncertain"})
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.0)
     for name in ("loja", "matriz"):
         document = cli.document(name)
         assert (document["applied"], document["intent"]["doubt"]) == (None, True)
@@ -95,14 +101,13 @@ def test_a_run_whose_intent_was_removed_ends_in_doubt(cli: Cli, sandbox: Sandbox
     assert set(cli.run("plan", "--format", "json", code=0).actions.values()) == {"noop"}
 
 
-def test_a_locked_environment_counts_more_than_a_rejection(cli: Cli, sandbox: Sandbox) -> None:
+def test_a_locked_environment_counts_more_than_a_rejection(cli: Cli, held: HeldPlug) -> None:
     """One is locked and one rejected: exit 4."""
     cli.fleet("loja", "matriz")
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=5.0)
-    before = sandbox.plug.requests
     first = cli.start("apply", "--yes", "-e", "loja")
-    wait_until(lambda: sandbox.plug.requests > before, "the first run's PUT")
-    sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.0, tokens=frozenset({cli.token("loja")}))
+    held.wait_for(1)
+    held.wire.answers = [reply(401)]
     ran = cli.run("apply", "--yes", "--format", "json", code=4)
     assert ran.outcomes == {"loja": "locked", "matriz": "rejected"}
+    held.release.set()
     assert first.finish().code == 0

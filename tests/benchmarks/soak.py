@@ -59,7 +59,6 @@ ROUND_S = (1.0, 20.0)  # A signal comes in this range, sometimes before any proc
 FD_SLACK = 8
 OBJECTS_SLACK = 20_000
 GROWTH_MIB = 32.0  # The sandbox's process may grow by this: it keeps a fleet, not each PUT.
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +189,10 @@ class Manifests:
 
 
 class Ledger:
-    """Replaces the sandbox's list of PUTs: keeps a fingerprint of each confirmed one, and reads the state
-    during the PUT. Only the sandbox's thread calls it."""
+    """Replaces the sandbox's list of PUTs. Only the sandbox's thread calls it.
+
+    It keeps a fingerprint of each confirmed PUT, and reads the state during the PUT.
+    """
 
     def __init__(self, soak: Soak, manifests: Manifests, findings: Findings) -> None:
         self._soak = soak
@@ -383,7 +384,7 @@ def _judge(job: Job, code: int, out: str, err: str, findings: Findings) -> None:
     findings.expect(
         "no internal error", "internal error" not in err and "Traceback" not in err, f"{case}: {err[-800:]}"
     )
-    findings.expect("no secret is told", SECRET not in out + err and "made-up-signature" not in out + err, case)
+    findings.expect("no secret is shown", SECRET not in out + err and "made-up-signature" not in out + err, case)
     if code in (0, 1, 4) and out:
         for outcome, count in json.loads(out)["summary"].items():
             findings.figures[f"outcome {outcome}"] += count
@@ -466,7 +467,7 @@ def watched_documents(soak: Soak, findings: Findings) -> Iterator[None]:
             except FileNotFoundError:
                 continue
             whole = data.startswith(b"{\n") and data.endswith(b"\n}\n")
-            findings.expect("rule 5 while written", whole, f"{len(data)} bytes that are no document")
+            findings.expect("rule 5 while written", whole, f"{len(data)} bytes that are not a document")
 
     thread = threading.Thread(target=watch)
     if soak.store == "folder":

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -30,14 +30,14 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
 WATCH = """
 globalThis.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
 """
 
 
-def _absent(reason: str) -> None:
+def _skip(reason: str) -> NoReturn:
     if REQUIRED:
         pytest.fail(f"RECONCILER_TEST_BROWSER=required, but {reason}")
     pytest.skip(f"{reason}: the report's page is not tried in a browser")
@@ -111,7 +111,7 @@ class Chromium:
             visit = Visit(page)
             own = path.as_uri()
             page.on("request", partial(visit.note_request, own))
-            page.on("console", lambda said: visit.complaints.append(f"{said.type}: {said.text}"))
+            page.on("console", lambda message: visit.complaints.append(f"{message.type}: {message.text}"))
             page.on("pageerror", lambda error: visit.complaints.append(str(error)))
             page.goto(own + fragment)
             if scripts:  # The data is unpacked after the page has loaded.
@@ -128,11 +128,11 @@ class Chromium:
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
-        _absent("this machine has no Chromium")
+        _skip("this machine has no Chromium")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _absent("playwright is not installed")
+        _skip("playwright is not installed")
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="chromium") as thread:
         playwright = thread.submit(lambda: sync_playwright().start()).result()
         try:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.model import Fingerprint
 from reconciler.views.report import Report, render_report
-from tests.browser.conftest import Chromium, Visit
+from tests.browser.conftest import TIMEOUT_MS, Chromium, Visit
 from tests.fakes import make_desired
 from tests.golden import report_samples
 from tests.golden.samples import NOW
@@ -234,9 +234,13 @@ def test_injected_markup_is_stopped_by_the_policy(chromium: Chromium) -> None:
               () => { fetch('https://evil.invalid/y').catch(() => {}); },
             ]) { try { act(); } catch { globalThis.stopped = (globalThis.stopped || 0) + 1; } }
         }""")
-        page.wait_for_timeout(100)
-        violated = set(page.evaluate("globalThis.violations"))
-        assert {"img-src", "connect-src", "style-src-attr", "require-trusted-types-for"} <= violated
+        expected = {"img-src", "connect-src", "style-src-attr", "require-trusted-types-for"}
+        for _ in range(TIMEOUT_MS // 50):
+            violated = set(page.evaluate("globalThis.violations"))
+            if expected <= violated:
+                break
+            page.wait_for_timeout(50)
+        assert expected <= violated
         assert page.evaluate("typeof globalThis.pwned") == "undefined"
         assert page.locator("h1").count() == 1
         page.evaluate("globalThis.violations = []")

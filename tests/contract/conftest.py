@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import os
 import socket
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.state.objects import ObjectStore
-from tests.contract.remotes import git, make_clone, make_remote, serve_over_http
+from tests.contract.remotes import basic, git, make_clone, make_remote, serve_over_http
 
 BUCKETS = itertools.count()
 
@@ -59,7 +58,7 @@ def http_clone(tmp_path: Path) -> Iterator[Path]:
     """Yield a clone of a remote that asks for a password over HTTP, which the checkout left as an extra header."""
     remote = make_remote(tmp_path)
     git(remote, "config", "http.receivepack", "true")
-    header = "Authorization: Basic " + base64.b64encode(b"x-access-token:canary-password").decode()
+    header = f"Authorization: {basic('x-access-token', 'canary-password')}"
     with serve_over_http(remote, "x-access-token", "canary-password") as url:
         clone = make_clone(url, tmp_path / "clone", "-c", f"http.{url}.extraheader={header}")
         git(clone, "config", f"http.{url}.extraheader", header)

@@ -58,15 +58,15 @@ def basic(user: str, password: str) -> str:
 
 
 def serve_over_http(remote: Path, user: str, password: str) -> contextlib.AbstractContextManager[str]:
-    """With one password for everything."""
+    """Serve the remote, with one password for reads and pushes."""
     return serve_guarded(remote, lambda header, _: header == basic(user, password))
 
 
 @contextlib.contextmanager
 def serve_guarded(remote: Path, allows: Callable[[str | None, bool], bool]) -> Iterator[str]:
-    """`git http-backend` behind a server of the standard library that asks for basic authentication.
+    """Serve `git http-backend` behind a server of the standard library that asks for basic authentication.
 
-    `allows` is asked with the request's Authorization header, and whether it pushes.
+    `allows` gets the request's Authorization header, and whether the request pushes.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -87,7 +87,7 @@ def serve_guarded(remote: Path, allows: Callable[[str | None, bool], bool]) -> I
             return self.rfile.read(int(self.headers.get("Content-Length", "0")))
 
         def _answer(self, body: bytes) -> None:
-            # of several one text that no password fits: GitHub answers 400 ('Duplicate header: "Authorization"')
+            # Several headers become one text that no password matches. GitHub answers 400 ("Duplicate header").
             header = ", ".join(self.headers.get_all("Authorization", [])) or None
             if not allows(header, "git-receive-pack" in self.path):
                 self.send_response(401)
@@ -115,7 +115,7 @@ def serve_guarded(remote: Path, allows: Callable[[str | None, bool], bool]) -> I
                 "PATH": os.environ["PATH"],
                 "GIT_PROJECT_ROOT": str(remote.parent),
                 "GIT_HTTP_EXPORT_ALL": "1",
-                "REMOTE_USER": "ana",  # git accepts pushes of a named user alone
+                "REMOTE_USER": "ana",  # Git accepts pushes only from a named user.
                 "REQUEST_METHOD": self.command,
                 "PATH_INFO": path,
                 "QUERY_STRING": query,

@@ -11,6 +11,7 @@ from filelock import FileLock
 from msgspec.structs import replace
 
 from reconciler.errors import Conflict, Corrupt, Unreachable
+from reconciler.io.files import HAS_MODES
 from reconciler.model import Snapshot
 from reconciler.ports import Write
 from reconciler.state import folder
@@ -87,7 +88,7 @@ def test_only_the_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [folder.WRITING, ".lock"])
-def test_a_file_of_our_own_is_no_way_to_others_files(name: str, tmp_path: Path) -> None:
+def test_no_file_is_reached_through_a_link_in_place_of_our_own(name: str, tmp_path: Path) -> None:
     """A pull request may hold a link there, which would have those files removed or emptied."""
     other = tmp_path / "other"
     other.mkdir()
@@ -342,6 +343,90 @@ def test_a_folder_with_documents_and_a_near_name_is_found(tmp_path: Path) -> Non
     assert FolderStore(tmp_path / ".reconciler" / "state").find_near() is None
     assert FolderStore(tmp_path / "elsewhere").find_near() is None
     assert FolderStore(tmp_path / "no" / "such" / "folder").find_near() is None
+
+
+def test_reading_does_not_make_the_folder(tmp_path: Path) -> None:
+    """Even the folder is not made."""
+    store = FolderStore(tmp_path / "state")
+    store.names()
+    store.read(["production"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_foreign_file_is_not_an_environment(tmp_path: Path) -> None:
+    """Its name is invalid, so it is refused if it is asked for, and ignored otherwise."""
+    put(FolderStore(tmp_path), document())
+    (tmp_path / "Notes.json").write_text("{}")
+    (tmp_path / "README.md").write_text("notes")
+    assert FolderStore(tmp_path).names() == {"production", "Notes"}
+    with pytest.raises(Corrupt, match="Notes"):
+        FolderStore(tmp_path).read(["Notes"])
+
+
+def test_a_folder_that_is_a_file_is_unreachable(tmp_path: Path) -> None:
+    """Reads and writes report it; nothing is overwritten."""
+    (tmp_path / "state").write_text("not a folder")
+    store = FolderStore(tmp_path / "state")
+    with pytest.raises(Unreachable, match="can't be read"):
+        store.names()
+    assert isinstance(store.write([Write("production", document(), None)])[0].error, Unreachable)
+
+
+def test_a_full_disk_leaves_the_old_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No temporary file is left, and the error says what is wrong."""
+    store = FolderStore(tmp_path)
+    version = put(store, document())
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = store.write([Write("production", replace(document(version="2"), serial=2), version)])[0]
+    assert "No space left on device" in str(result.error)
+    assert store.read(["production"])["production"].document == document()
+    assert sorted(os.listdir(tmp_path)) == [".lock", "production.json"]
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_batch_leaves_the_rest_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each document is the old or the new one, and reported writes are done."""
+    store = FolderStore(tmp_path)
+    versions = {name: put(store, document(name)) for name in "abc"}
+    sync, calls = os.fsync, iter(range(100))
+
+    def full_once(descriptor: int) -> None:
+        if next(calls) == 1:
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full_once)
+    changed = {name: replace(document(name, version="2"), serial=2) for name in "abc"}
+    results = store.write([Write(name, changed[name], versions[name]) for name in "abc"])
+    # They are synced at the same time, so any of them may be the second.
+    [failed] = [result for result in results if result.error is not None]
+    assert isinstance(failed.error, Unreachable)
+    stored = {name: one.document for name, one in store.read("abc").items()}
+    assert stored == {**changed, failed.environment: document(failed.environment)}
+
+
+def test_documents_are_canonical(tmp_path: Path) -> None:
+    """Sorted keys, two spaces and a final newline make the diff readable."""
+    put(FolderStore(tmp_path), document())
+    text = (tmp_path / "production.json").read_text()
+    assert text.startswith('{\n  "applied": {\n    "account": "org:1",\n')
+    assert text.endswith('  "serial": 1\n}\n')
+
+
+def test_a_folder_of_another_user_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write everywhere, so the system's answer is simulated."""
+    monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
+    access = FolderStore(tmp_path / "state").find_write_access()
+    assert (access.allowed, access.hint) == (False, f"chmod u+rwx {tmp_path}")
+    if HAS_MODES:
+        monkeypatch.setattr(os, "geteuid", lambda: os.stat(tmp_path).st_uid + 1)
+    access = FolderStore(tmp_path / "state").find_write_access()
+    assert (access.allowed, access.hint.startswith("ask its owner for")) == (False, HAS_MODES)
 
 
 # --- the comparison with a snapshot ----------------------------------------------------------------

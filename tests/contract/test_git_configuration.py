@@ -203,7 +203,7 @@ def test_configuration_in_variables_holds_once(variable: str, remote: Path, clon
 # --- checkouts of other kinds ----------------------------------------------------------------------
 
 
-def test_a_checkout_of_another_user_says_what_to_type(remote: Path, clone: Path, home: Path, tmp_path: Path) -> None:
+def test_a_checkout_of_another_user_says_what_to_type(clone: Path, home: Path) -> None:
     """A container's user often differs from the checkout's."""
     if os.getuid() != 0:
         pytest.skip("only root can give a file away")

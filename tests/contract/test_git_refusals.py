@@ -176,3 +176,17 @@ def test_a_token_that_may_read_only_ends_the_write_after_one_push(
     assert "`permissions: contents: write`" in message
     assert "pushInsteadOf" not in message, "only where the user has set one"
     assert naps == []
+
+
+def test_a_remote_that_refuses_pushes_is_not_writable(tmp_path: Path) -> None:
+    """A token may allow only reads; then the read works."""
+    remote = make_remote(tmp_path)
+    with serve_guarded(remote, lambda header, pushes: not pushes) as url:
+        clone = tmp_path / "clone"
+        git(tmp_path, "clone", "-q", url, str(clone))
+        store = GitStore(clone, "origin", "reconciler-state")
+        assert store.names() == frozenset()
+        access = store.find_write_access()
+        store.close()
+    assert access.allowed is False
+    assert "git:origin/reconciler-state can't be reached" in access.message

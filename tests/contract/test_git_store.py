@@ -5,7 +5,6 @@ See docs/state.md.
 
 from __future__ import annotations
 
-import base64
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -160,13 +159,13 @@ def test_the_same_environments_write_in_between_is_a_conflict(stores: list[GitSt
 
 
 def test_writers_in_many_clones_lose_no_write(remote: Path, tmp_path: Path) -> None:
-    """Four runs increment one document at the same time; the history is linear."""
-    made = [GitStore(make_clone(remote, tmp_path / f"clone{number}"), "origin", BRANCH) for number in range(4)]
+    """Three runs increment one document at the same time; the history is linear."""
+    made = [GitStore(make_clone(remote, tmp_path / f"clone{number}"), "origin", BRANCH) for number in range(3)]
     put(made[0], document())
 
     def count(store: GitStore) -> None:
         done = 0
-        while done < 5:
+        while done < 3:
             stored = store.read(["production"])["production"]
             following = replace(stored.document, serial=stored.document.serial + 1, lineage=str(made.index(store)))
             done += store.write([Write("production", following, stored.version)])[0].error is None
@@ -176,8 +175,8 @@ def test_writers_in_many_clones_lose_no_write(remote: Path, tmp_path: Path) -> N
         thread.start()
     for thread in threads:
         thread.join()
-    assert made[0].read(["production"])["production"].document.serial == 21
-    assert git(remote, "rev-list", "--count", "--no-merges", BRANCH) == "21\n"
+    assert made[0].read(["production"])["production"].document.serial == 10
+    assert git(remote, "rev-list", "--count", "--no-merges", BRANCH) == "10\n"
     for store in made:
         store.close()
 
@@ -186,7 +185,7 @@ def test_many_who_read_at_once_through_one_store_ask_the_remote_once(stores: lis
     """Workers of a run may lose a race together, and git refuses two fetches into one repository."""
     first, second = stores
     assert first.read(["production"]) == {}
-    for serial in range(1, 6):
+    for serial in range(1, 3):
         version = second.read(["production"]).get("production")
         put(second, replace(document(), serial=serial), version.version if version else None)
         seen: list[int] = []
@@ -539,7 +538,7 @@ def test_a_branch_that_was_deleted_is_an_empty_state_again(stores: list[GitStore
 def test_the_credentials_of_the_checkout_are_enough(remote: Path, tmp_path: Path) -> None:
     """Over smart HTTP with a password that actions/checkout left as an extra header; without it, a clear error."""
     git(remote, "config", "http.receivepack", "true")
-    header = "Authorization: Basic " + base64.b64encode(b"x-access-token:canary-password").decode()
+    header = f"Authorization: {basic('x-access-token', 'canary-password')}"
     with serve_over_http(remote, "x-access-token", "canary-password") as url:
         clone = make_clone(url, tmp_path / "clone", "-c", f"http.{url}.extraheader={header}")
         refused = GitStore(clone, "origin", BRANCH)

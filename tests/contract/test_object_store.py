@@ -247,7 +247,7 @@ def answering(
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base's name
-            """Nothing is said."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -281,7 +281,7 @@ def test_a_bucket_that_was_deleted_between_list_and_write_is_reported(monkeypatc
         assert store.names() == {"a"}
         created, changed = store.write([Write("b", document("b"), None), Write("a", document("a"), "1")])
     assert "there is no such bucket. Create it, or fix the `state` setting" in str(created.error)
-    assert isinstance(changed.error, Conflict), "what was read is there no more"
+    assert isinstance(changed.error, Conflict), "the document that was read is gone"
 
 
 def test_an_answer_that_is_not_from_a_store_is_reported_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:

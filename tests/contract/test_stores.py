@@ -19,8 +19,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.core.record import adopt
-from reconciler.errors import Conflict, Corrupt, NewerFormat, SeveralUnreadable, Unreachable
-from reconciler.io.files import HAS_MODES
+from reconciler.errors import Conflict, Corrupt, NewerFormat, SeveralUnreadable
 from reconciler.model import By, Document, Fingerprint, Head, Original
 from reconciler.ports import StateStore, Write
 from reconciler.state.document import FORMAT, MAX_BYTES, encode_document
@@ -29,7 +28,7 @@ from reconciler.state.git import GitStore
 from reconciler.state.objects import ObjectStore
 from reconciler.state.open import open_store
 from tests.contract.behind import photograph, plant
-from tests.contract.remotes import git, make_clone, make_remote, serve_guarded
+from tests.contract.remotes import make_clone, make_remote
 from tests.fakes import START, make_desired
 from tests.memory_store import MemoryStore
 
@@ -40,11 +39,11 @@ def document(environment: str = "production", version: str = "1") -> Document:
 
 
 def outside(*names: str) -> list[Any]:
-    """Stores that start programs of others: not a part of `make quick`."""
+    """Return stores that start programs of others, which `make quick` leaves out."""
     return [pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-@pytest.fixture(params=["folder", "memory", *outside("git", "git over http", "objects")])
+@pytest.fixture(params=["folder", "memory", *outside("git", "objects")])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore]:
     made: StateStore
     if request.param == "folder":
@@ -55,8 +54,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateStore
         made = request.getfixturevalue("bucket")()
     elif request.param == "git":
         made = GitStore(make_clone(make_remote(tmp_path), tmp_path / "clone"), "origin", "reconciler-state")
-    elif request.param == "git over http":
-        made = GitStore(request.getfixturevalue("http_clone"), "origin", "reconciler-state")
     else:
         raise AssertionError(f"say in this fixture how an empty store is made: {request.param}")
     yield made
@@ -246,7 +243,7 @@ def test_a_changed_document_that_can_not_be_read_is_a_fault(store: StateStore, t
     seen = store.read_changes().snapshot
     plant(store, tmp_path, {"bad": b"", "good": _name(WHOLE, "good")})
     if isinstance(store, GitStore):
-        store.names()  # the branch is looked at
+        store.names()  # It reads the branch again.
     put(store, document("ours"))
     found = store.read_changes(seen)
     assert (found.heads.keys() - {"ours"}, set(found.faults)) == ({"good"}, {"bad"})
@@ -388,6 +385,17 @@ def test_reading_changes_nothing(store: StateStore, tmp_path: Path) -> None:
     assert photograph(store, tmp_path) == before
 
 
+def test_write_access_is_found_without_a_write(store: StateStore, tmp_path: Path) -> None:
+    """It is found before and after the first document."""
+    before = photograph(store, tmp_path)
+    assert store.find_write_access().allowed is not False
+    assert photograph(store, tmp_path) == before
+    put(store, document())
+    before = photograph(store, tmp_path)
+    assert store.find_write_access().allowed is not False
+    assert photograph(store, tmp_path) == before
+
+
 # --- between processes -----------------------------------------------------------------------------
 
 
@@ -485,7 +493,7 @@ def test_a_writer_that_is_killed_leaves_a_whole_document(place: tuple[str, Path]
         os.kill(worker.pid or 0, signal.SIGKILL)
         worker.join()
         stored = store.read(["production"])["production"]
-        # a request that was sent before the kill may still land: then this is a conflict, and read again
+        # A request that was sent before the kill may still land: then this is a conflict, and it is read again.
         for _ in range(10):
             following = replace(stored.document, serial=stored.document.serial + 1)
             if store.write([Write("production", following, stored.version)])[0].error is None:
@@ -496,115 +504,3 @@ def test_a_writer_that_is_killed_leaves_a_whole_document(place: tuple[str, Path]
     store.close()
     if setting == "state":
         assert sorted(os.listdir(folder / "state")) == [".lock", "production.json"]
-
-
-# --- the folder ------------------------------------------------------------------------------------
-
-
-def test_reading_writes_nothing(tmp_path: Path) -> None:
-    """Even the folder is not made."""
-    store = FolderStore(tmp_path / "state")
-    store.names()
-    store.read(["production"])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_foreign_file_is_not_an_environment(tmp_path: Path) -> None:
-    """Its name is invalid, so it is refused if it is asked for, and ignored otherwise."""
-    put(FolderStore(tmp_path), document())
-    (tmp_path / "Notes.json").write_text("{}")
-    (tmp_path / "README.md").write_text("notes")
-    assert FolderStore(tmp_path).names() == {"production", "Notes"}
-    with pytest.raises(Corrupt, match="Notes"):
-        FolderStore(tmp_path).read(["Notes"])
-
-
-def test_a_folder_that_is_a_file_is_unreachable(tmp_path: Path) -> None:
-    """Reads and writes report it; nothing is overwritten."""
-    (tmp_path / "state").write_text("not a folder")
-    store = FolderStore(tmp_path / "state")
-    with pytest.raises(Unreachable, match="can't be read"):
-        store.names()
-    assert isinstance(store.write([Write("production", document(), None)])[0].error, Unreachable)
-
-
-def test_a_full_disk_leaves_the_old_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No temporary file is left, and the error says what is wrong."""
-    store = FolderStore(tmp_path)
-    version = put(store, document())
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    result = store.write([Write("production", replace(document(version="2"), serial=2), version)])[0]
-    assert "No space left on device" in str(result.error)
-    assert store.read(["production"])["production"].document == document()
-    assert sorted(os.listdir(tmp_path)) == [".lock", "production.json"]
-
-
-def test_a_disk_that_fills_up_in_the_middle_of_a_batch_leaves_the_rest_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each document is the old or the new one, and reported writes are done."""
-    store = FolderStore(tmp_path)
-    versions = {name: put(store, document(name)) for name in "abc"}
-    sync, calls = os.fsync, iter(range(100))
-
-    def full_once(descriptor: int) -> None:
-        if next(calls) == 1:
-            raise OSError(28, "No space left on device")
-        sync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", full_once)
-    changed = {name: replace(document(name, version="2"), serial=2) for name in "abc"}
-    results = store.write([Write(name, changed[name], versions[name]) for name in "abc"])
-    # they are synced side by side: which of them comes second is chance
-    [failed] = [result for result in results if result.error is not None]
-    assert isinstance(failed.error, Unreachable)
-    stored = {name: one.document for name, one in store.read("abc").items()}
-    assert stored == {**changed, failed.environment: document(failed.environment)}
-
-
-def test_documents_are_canonical(tmp_path: Path) -> None:
-    """Sorted keys, two spaces and a final newline make the diff readable."""
-    put(FolderStore(tmp_path), document())
-    text = (tmp_path / "production.json").read_text()
-    assert text.startswith('{\n  "applied": {\n    "account": "org:1",\n')
-    assert text.endswith('  "serial": 1\n}\n')
-
-
-def test_write_access_is_found_without_a_write(store: StateStore, tmp_path: Path) -> None:
-    """It is found before and after the first document."""
-    before = photograph(store, tmp_path)
-    assert store.find_write_access().allowed is not False
-    assert photograph(store, tmp_path) == before
-    put(store, document())
-    before = photograph(store, tmp_path)
-    assert store.find_write_access().allowed is not False
-    assert photograph(store, tmp_path) == before
-
-
-def test_a_remote_that_refuses_pushes_is_not_writable(tmp_path: Path) -> None:
-    """A token may allow only reads; then the read works."""
-    remote = make_remote(tmp_path)
-    with serve_guarded(remote, lambda header, pushes: not pushes) as url:
-        clone = tmp_path / "clone"
-        git(tmp_path, "clone", "-q", url, str(clone))
-        store = GitStore(clone, "origin", "reconciler-state")
-        assert store.names() == frozenset()
-        access = store.find_write_access()
-        store.close()
-    assert access.allowed is False
-    assert "git:origin/reconciler-state can't be reached" in access.message
-
-
-def test_a_folder_of_another_user_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may write everywhere, so the system's answer is simulated."""
-    monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)
-    access = FolderStore(tmp_path / "state").find_write_access()
-    assert (access.allowed, access.hint) == (False, f"chmod u+rwx {tmp_path}")
-    if HAS_MODES:
-        monkeypatch.setattr(os, "geteuid", lambda: os.stat(tmp_path).st_uid + 1)
-    access = FolderStore(tmp_path / "state").find_write_access()
-    assert (access.allowed, access.hint.startswith("ask its owner for")) == (False, HAS_MODES)

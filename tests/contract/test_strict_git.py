@@ -173,7 +173,7 @@ def test_line_ends_of_the_checkout_are_not_another_content(team: Team) -> None:
 
 
 def test_a_link_in_place_of_the_manifests_leads_to_nothing_that_was_reviewed(team: Team) -> None:
-    """A pull request brought these files, as an example that no setting named."""
+    """A pull request brought these files, as an example that was never used."""
     example = {name.replace("deploy", "example"): "wave: 1\n" for name in ("deploy/loja.yaml", "deploy/matriz.yaml")}
     team.merge(team.open({**example, "example/_defaults.yaml": URLS.replace("hooks.acme", "evil.acme")}))
     git(team.clone, "rm", "-rq", "deploy")

@@ -1,7 +1,7 @@
 """A coverage-guided fuzzer over the YAML and the URL path: `python -m tests.fuzz yaml --seconds 60`.
 
-Needs atheris, which is in no lock: it has wheels for few platforms (`make fuzz` installs it). What it finds stands in
-build/fuzz as crash-…, timeout-… or oom-…; mend the fault, and keep the input as a seed.
+Needs atheris, which is in no lock: it has wheels for few platforms (`make fuzz` installs it). What it finds is in
+build/fuzz as crash-…, timeout-… or oom-…: fix the fault, and keep the input as a seed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
         import atheris
     except ImportError:
         sys.exit("atheris is not installed: there are wheels for Linux on x86-64, up to Python 3.13 (`make fuzz`)")
-    # our own code alone: what the libraries' branches do is their business, and counting them costs half the speed
+    # Only our own code: to count the libraries' branches would take half of the speed.
     with atheris.instrument_imports(include=["reconciler"]):
         from tests.fuzz.targets import TARGETS, seeds_of, words_of
     corpus = given.out / given.target

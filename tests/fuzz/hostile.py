@@ -20,8 +20,8 @@ from reconciler.cli.session import Session
 from tests.acceptance.conftest import assert_harmless
 
 CANARY = "canary-5ecret+71d2e8"  # with a character that no name and no host has
-# What takes so long is a hang: the slowest example takes a tenth of a second.
-bounded = settings(deadline=timedelta(seconds=20))
+# An example that takes this long hangs: the slowest one takes a tenth of a second.
+bounded = settings(deadline=timedelta(seconds=60))
 
 PIECES = [
     "::error::x",
@@ -81,7 +81,7 @@ PIECES = [
     CANARY,
 ]
 hostile_texts = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=6).map("".join)
-# as a variable or an argument may hold them: no NUL, and bytes that are no UTF-8 as lone surrogates
+# Texts that a variable or an argument can hold: no NUL, and bytes that are not UTF-8 as lone surrogates.
 variable_texts = hostile_texts.map(lambda text: text.replace("\0", "\udcff"))
 
 ODD: list[Any] = [
@@ -122,11 +122,11 @@ ODD: list[Any] = [
     "reconciler.state/1",
     "reconciler.state/3",
 ]
-# copied: what one example is made of must not be changed by the next
+# Each is copied, so that an example can't change the values of the next one.
 odd = st.integers(0, len(ODD) - 1).map(lambda at: copy.deepcopy(ODD[at])) | hostile_texts | st.integers() | st.floats()
 
 
-# a key that is none is named in the message, so no token is one here
+# A message names an unknown key, so none of these keys holds the token.
 keys = hostile_texts.map(lambda text: text.replace(CANARY, "key"))
 
 
@@ -185,13 +185,13 @@ def drive(folder: Path, environ: Mapping[str, str], *arguments: str, hidden: Seq
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(arguments, obj=Session(environ=dict(environ), folder=folder))
-    drove = Drove(code, out.getvalue(), err.getvalue())
-    assert "internal error" not in drove.err, drove.err
-    assert code in (0, 1, 2, 3, 4), drove
-    for text in (drove.out, drove.err):
+    driven = Drove(code, out.getvalue(), err.getvalue())
+    assert "internal error" not in driven.err, driven.err
+    assert code in (0, 1, 2, 3, 4), driven
+    for text in (driven.out, driven.err):
         assert_harmless(text)
         assert not any(one in text for one in hidden)
-    return drove
+    return driven
 
 
 def refused_or(value: Callable[[], Any], *errors: type[Exception], hidden: Sequence[str] = (CANARY,)) -> Any:
@@ -199,8 +199,8 @@ def refused_or(value: Callable[[], Any], *errors: type[Exception], hidden: Seque
     try:
         return value()
     except errors as error:
-        told = f"{error}{error!r}{getattr(error, 'problems', '')!r}"
-        assert str(error), "an error without a word"
+        shown = f"{error}{error!r}{getattr(error, 'problems', '')!r}"
+        assert str(error), "an error without a message"
         for one in hidden:
-            assert one not in told, "a secret in a message"
+            assert one not in shown, "a secret in a message"
         return None

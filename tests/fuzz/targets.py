@@ -73,7 +73,7 @@ def make_options() -> TreeOptions:
 
 @contextlib.contextmanager
 def in_a_new_folder() -> Iterator[None]:
-    # in memory where there is such a place: a fuzzer makes thousands a second
+    # In memory where possible: a fuzzer makes thousands a second.
     memory = "/dev/shm"
     where = memory if os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=where) as folder, contextlib.chdir(folder):
@@ -102,7 +102,7 @@ def check_plain_yaml(data: bytes) -> None:
         and not file.problems
         and not any(isinstance(value, AmbiguousScalar) for value in leaves(file.values))
     ):
-        # with the same scanner: PyYAML's own one, in Python, refuses tabs that libyaml takes
+        # With the same scanner: PyYAML's own one, in Python, refuses tabs that libyaml accepts.
         assert yaml.load(data, Loader=LOADER) == file.values, "another reader reads something else"
 
 
@@ -166,7 +166,7 @@ def check_base_url(text: str) -> None:
 
 
 def check_place_of_token(endpoint: str) -> None:
-    """Return the host that gets the token, as the client sees it."""
+    """Check that the client sends the token to an allowed host or to this machine, and to the right path."""
     place = seen_by_all(endpoint)
     assert place.path.endswith(UPDATE_PATH), "the path climbs, or is cut off"
     local = is_this_machine(place.host)
@@ -214,7 +214,7 @@ def is_this_machine(host: str) -> bool:
     return host in ("localhost", "::1") or re.fullmatch(r"127(\.(0|[1-9][0-9]{0,2})){3}", host) is not None
 
 
-# --- the names by which they are called --------------------------------------------------------------
+# --- by name --------------------------------------------------------------
 
 
 def _as_text(data: bytes) -> None:
@@ -229,7 +229,7 @@ def seeds_of(target: str) -> list[Path]:
 
 
 def words_of(target: str) -> list[str]:
-    """Return seeds that a fuzzer would take long to find."""
+    """Return words for a fuzzer's dictionary, which it would take long to find."""
     if target == "urls":
         return [
             "https://",

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import example, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from reconciler.core.workflow.labels import Label
@@ -177,10 +177,12 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 @pytest.fixture(scope="module")
 def answered() -> Iterator[Callable[[Answer], None]]:
-    """`answered(answer)`: what answers the requests of every client that is made from now on."""
+    """Yield a function that sets what answers the requests of every client that is made from then on."""
     real, tls = httpx.Client, httpx.create_ssl_context()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpx, "create_ssl_context", lambda **_: tls)  # making one takes longer than all the rest
+        patch.setattr(
+            httpx, "create_ssl_context", lambda **_: tls
+        )  # To make one takes longer than the rest of the test.
 
         def answer_with(answer: Answer) -> None:
             patch.setattr(httpx, "Client", lambda **given: real(**given, transport=httpx.MockTransport(answer)))
@@ -190,17 +192,19 @@ def answered() -> Iterator[Callable[[Answer], None]]:
 
 @pytest.mark.parametrize("call", list(CALLS))
 @bounded
-@given(sent=answers)
-@example(sent=[(429, {"Retry-After": "\xb2"}, b"")])
-@example(sent=[(200, {}, b"[" * 100_000)])
-@example(sent=[(200, {"Set-Cookie": "\xb2"}, b"[]")])
-@example(sent=[(200, {"Content-Encoding": "gzip"}, b"no gzip")])
-@example(sent=[(200, {}, b'[3, {"user": "x", "body": 3}]')])
-@example(sent=[(200, {}, b'{"protection_rules": 5, "required_status_checks": {"checks": 5}}')])
-@example(sent=[(200, {}, b'{"protection_rules": [{"type": "required_reviewers", "reviewers": 5}]}')])
-@example(sent=[(200, {}, b'[{"type": "required_status_checks", "parameters": {"required_status_checks": [5]}}]')])
+@given(given_answers=answers)
+@example(given_answers=[(429, {"Retry-After": "\xb2"}, b"")])
+@example(given_answers=[(200, {}, b"[" * 100_000)])
+@example(given_answers=[(200, {"Set-Cookie": "\xb2"}, b"[]")])
+@example(given_answers=[(200, {"Content-Encoding": "gzip"}, b"no gzip")])
+@example(given_answers=[(200, {}, b'[3, {"user": "x", "body": 3}]')])
+@example(given_answers=[(200, {}, b'{"protection_rules": 5, "required_status_checks": {"checks": 5}}')])
+@example(given_answers=[(200, {}, b'{"protection_rules": [{"type": "required_reviewers", "reviewers": 5}]}')])
+@example(
+    given_answers=[(200, {}, b'[{"type": "required_status_checks", "parameters": {"required_status_checks": [5]}}]')]
+)
 def test_any_answer_of_github_is_a_result_or_a_failed_post(
-    answered: Callable[[Answer], None], call: str, sent: list[tuple[int, dict[str, str], bytes]]
+    answered: Callable[[Answer], None], call: str, given_answers: list[tuple[int, dict[str, str], bytes]]
 ) -> None:
     """No redirect is followed, no wait is longer than a minute, and the token stays where it is."""
     asked: list[httpx.Request] = []
@@ -208,7 +212,7 @@ def test_any_answer_of_github_is_a_result_or_a_failed_post(
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
-        status, headers, body = sent[min(len(asked), len(sent)) - 1]
+        status, headers, body = given_answers[min(len(asked), len(given_answers)) - 1]
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         return httpx.Response(status, headers=raw, stream=httpx.ByteStream(body))
 
@@ -267,9 +271,22 @@ def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], e
     assert run.default_branch is None or isinstance(run.default_branch, str)
 
 
+# Most of them name a repository on GitHub, as most of the other texts below don't.
+addresses = st.builds(
+    lambda *parts: "".join(parts),
+    st.sampled_from(
+        ["https://", "https://canary-pw@", "https://user:canary-pw@", "ssh://git@", "ssh://user:canary-pw@"]
+    ),
+    st.sampled_from(["github.com/", "github.com/", "github.com/", "GitHub.com/", "github.com:443/", "evil.test/"]),
+    st.sampled_from(["acme", "acme", "canary-pw@acme", ".."]),
+    st.sampled_from(["/hooks", "/hooks.git", "/hooks/", "/x@y", "/a/b"]) | hostile_texts,
+)
+
+
 @bounded
 @given(
-    st.lists(
+    addresses
+    | st.lists(
         st.sampled_from(
             ["https://", "git@", "github.com", ":", "/", "..", "x", ".git", "canary-pw@", "user:canary-pw@", "ssh://"]
         )
@@ -277,7 +294,9 @@ def test_any_variables_and_event_are_a_run_or_refused(changed: dict[str, str], e
         max_size=7,
     ).map("".join)
 )
+@example("https://user:canary-pw@github.com/acme/hooks.git")
 def test_a_remotes_address_shows_no_password(url: str) -> None:
     """The result is OWNER/NAME on GitHub, or None."""
     name = parse_remote(url)
+    event("not on GitHub" if name is None else "a name")
     assert name is None or (name.count("/") == 1 and "@" not in name and ":" not in name)

@@ -20,7 +20,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from reconciler.core.planner import Planned
+from reconciler.core.workflow.before_merge import Advice
+from reconciler.core.workflow.change import Loosening, MergeChange, Review, SettingChange
 from reconciler.core.workflow.endings import Ending, EndReport, RunJob
+from reconciler.core.workflow.labels import Label, LabelSetting
+from reconciler.core.workflow.parts import PinChange
 from reconciler.core.workflow.steps import Job
 from reconciler.model import (
     EVENTS,
@@ -29,6 +34,7 @@ from reconciler.model import (
     Applied,
     Area,
     By,
+    Change,
     CheckResult,
     CheckStage,
     Document,
@@ -60,14 +66,15 @@ from reconciler.text import escape
 from reconciler.text.commit_message import describe_commit
 from reconciler.views import annotations as github
 from reconciler.views import markdown, text, text_plan
-from reconciler.views.diagnostics import Layout
+from reconciler.views.diagnostics import Layout, render_line
+from reconciler.views.github_review import render_review, render_unposted
 from reconciler.views.markdown_begin import render_begin
 from reconciler.views.markdown_failure import render_failure
 from reconciler.views.markdown_run_result import RunText, render_pull_request, render_run
 from tests import json_view
 from tests.acceptance.conftest import assert_harmless
 from tests.fuzz.hostile import bounded, hostile_texts
-from tests.golden.samples import HOSTILE, NOW, checked, plan_of, planned
+from tests.golden.samples import HOSTILE, NOW, checked, plan_of, planned, unshown
 from tests.renderers import find_encoders, find_renderers
 
 values = hostile_texts | st.sampled_from(
@@ -82,8 +89,6 @@ ALLOWED_TAGS = {
 def plan_with(value: str) -> Any:
     url = f"https://hooks.acme.com.br/{value}"
     source = Location(value, 3, 1)
-    from reconciler.model import Change
-
     changes = (Change(Event.RECEIVE_MESSAGE, value, url, source), Change(Event.MESSAGE_STATUS, url, value, source))
     live = (LiveDifference(Event.SENDING_MESSAGE, value, value), LiveDifference(Event.MESSAGE_STATUS, None, value))
     one = planned(value, Action.UPDATE, Reason.WEBHOOKS_CHANGED, Reason.LIVE_DRIFT, changed=changes, live=live)
@@ -152,16 +157,21 @@ def everything(value: str) -> dict[str, tuple[Any, ...]]:
 
 
 RESULTS = list(everything(""))
-# The other functions, which render what no command shows, with the value in the same way.
-OTHERS: dict[Callable[..., str], Callable[[str], str]] = {
+# What the steps of the workflows post and show, and what is not a whole result, with the value in the same way.
+POSTED: dict[Callable[..., str], Callable[[str], str]] = {
     render_run: lambda value: render_run(ends(value), run_with(value)),
     render_pull_request: lambda value: render_pull_request(ends(value), run_with(value)),
     render_failure: lambda value: render_failure("Refused", value),
     render_begin: lambda value: render_begin([value], ((Job(value, value, 1, value),),), value, [value]),
+    render_review: lambda value: "\n".join(render_review(one, "RUN") for one in reviews_with(value)),
+}
+FOR_A_TERMINAL: dict[Callable[..., str], Callable[[str], str]] = {
     text_plan.render_question: lambda value: text_plan.render_question(
         plan_with(value), [ApiUse(value, 1, sandbox=True)]
     ),
+    render_line: lambda value: render_line(problem_with(value)),
 }
+MESSAGES = [github.render_error, github.render_warning]
 
 
 def ends(value: str) -> list[EndReport]:
@@ -175,15 +185,48 @@ def run_with(value: str) -> RunText:
     return RunText("RUN", value, value, value, (value,))
 
 
+def problem_with(value: str) -> Problem:
+    return Problem(value, 1, 1, value, value, value)
+
+
+def reviews_with(value: str) -> list[Review]:
+    """Return a review for each thing that can be in the place of the plan, each with every other section."""
+    problems = (problem_with(value),)
+    pins = (PinChange(value, value, None), PinChange(value, value, value))
+    review = Review(
+        base=value,
+        head=value,
+        change=MergeChange((value,), (value,)),
+        unshown=unshown(value),
+        loosening=Loosening((SettingChange(value, value, value),), (value,), (value,), pins, ("settings", "policy")),
+        base_fault=value,
+        refused=problems,
+        lifted=problems,
+        later=problem_with(value),
+        labels=tuple(LabelSetting(label, value, counts=False) for label in Label),
+        label_fault=value,
+        combined=(value,),
+        checked=CheckResult((checked(value, ok=False, message=value, warning=value),)),
+        advice=(Advice(value, value),),
+    )
+    return [
+        replace(review, planned=Planned(plan_with(value), {}, {})),
+        replace(review, errors=problems, warnings=problems),
+        replace(review, unplanned=value),
+        replace(review, failed=value),
+    ]
+
+
 def have(view: Any) -> list[str]:
     """Return the results that a view has a function for."""
     return [name for name in RESULTS if hasattr(view, name)]
 
 
 def test_every_function_that_renders_a_result_is_tested_here() -> None:
-    """Add a new one to `everything`, or to `OTHERS` if it renders what no command shows."""
-    tested = {getattr(view, name) for view in (text, markdown, json_view) for name in have(view)}
-    assert (find_renderers("text", "markdown") | find_encoders()) - tested - OTHERS.keys() == set()
+    """Add a new one to `everything`, or to one of the tables below it if no command renders it alone."""
+    tested = {getattr(view, name) for view in (text, markdown, json_view, github) for name in have(view)}
+    tested |= {*POSTED, *FOR_A_TERMINAL, *MESSAGES, render_unposted}  # The last has no value of others.
+    assert (find_renderers() | find_encoders()) - tested == set()
 
 
 def as_github_does(text: str) -> str:
@@ -193,7 +236,7 @@ def as_github_does(text: str) -> str:
 
 
 def assert_data(page: str) -> None:
-    """Check that only our links, pictures and tags exist and are closed, nobody is mentioned, and rows fit headers."""
+    """Check that only our links, pictures and tags exist and are closed, no user is mentioned, and rows fit headers."""
     page = page.replace("<!-- -->", "")
     tags = re.findall(r"<(/?)([a-zA-Z0-9]+)([^>]*)>", page)
     assert {name for _, name, _ in tags} <= ALLOWED_TAGS, page
@@ -229,19 +272,20 @@ def test_markdown_is_data_to_githubs_renderer(name: str, value: str) -> None:
     assert_markdown_is_data(getattr(markdown, name)(*everything(value)[name]))
 
 
-@pytest.mark.parametrize("render", [render for render in OTHERS if render is not text_plan.render_question])
+@pytest.mark.parametrize("render", POSTED)
 @bounded
 @given(value=values)
 @example(value=HOSTILE)
 @example(value="a@b.test")
-def test_the_summary_of_a_run_is_data_to_githubs_renderer(render: Callable[..., str], value: str) -> None:
-    assert_markdown_is_data(OTHERS[render](value).replace("[this run](RUN)", ""))
+def test_what_the_workflows_post_is_data_to_githubs_renderer(render: Callable[..., str], value: str) -> None:
+    assert_markdown_is_data(POSTED[render](value).replace("[this run](RUN)", ""))
 
 
+@pytest.mark.parametrize("render", FOR_A_TERMINAL)
 @bounded
 @given(value=values)
-def test_the_question_is_data_to_a_terminal(value: str) -> None:
-    assert_harmless(OTHERS[text_plan.render_question](value))
+def test_a_question_and_a_problem_are_data_to_a_terminal(render: Callable[..., str], value: str) -> None:
+    assert_harmless(FOR_A_TERMINAL[render](value))
 
 
 @pytest.mark.parametrize("name", have(text))
@@ -251,7 +295,7 @@ def test_text_is_data_to_a_terminal(name: str, value: str) -> None:
     """No escape but our colours, no second line, no workflow command: a log shows a text without its colours."""
     given_to, render = everything(value)[name], getattr(text, name)
     for colour in (False, True):
-        # problems have blocks on a terminal
+        # On a terminal, each problem is a block of lines.
         layout: Any = {"layout": Layout(colour, 60 if colour else None)} if name == "render_validation" else {}
         shown = render(*given_to, **(layout or {"colour": colour}))
         assert_harmless(re.sub(r"\x1b\[[0-9;]*m", "", shown) if colour else shown)
@@ -272,8 +316,19 @@ def test_json_is_data_to_a_log(name: str, value: str) -> None:
 @given(value=values)
 def test_annotations_are_ours_alone(name: str, value: str) -> None:
     """Each line is one command, and no value can end a part of it."""
+    assert_annotations(getattr(github, name)(*everything(value)[name], path_of=str))
+
+
+@pytest.mark.parametrize("render", MESSAGES)
+@bounded
+@given(value=values)
+def test_the_annotation_of_a_message_is_ours_alone(render: Callable[[str], str], value: str) -> None:
+    assert_annotations(render(value))
+
+
+def assert_annotations(shown: str) -> None:
     part = "(file|line|col|endColumn|title)=[^:,\n]*"
-    for line in getattr(github, name)(*everything(value)[name], path_of=str).splitlines():
+    for line in shown.splitlines():
         assert re.fullmatch(rf"::(error|warning|notice) {part}(,{part})*::.*", line), line
         assert re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", line) is None and "##[" not in line
 
@@ -281,8 +336,8 @@ def test_annotations_are_ours_alone(name: str, value: str) -> None:
 @bounded
 @given(value=values)
 @example(value="@octo/team fixes #12, GH-3, o/r#4 and https://github.com/o/r/issues/5")
-def test_a_commit_of_the_state_names_nobody(value: str) -> None:
-    """Its message is pushed to GitHub, which tells whom it mentions and links what it refers to."""
+def test_a_commit_of_the_state_mentions_no_user(value: str) -> None:
+    """Its message is pushed to GitHub, which notifies the users that it mentions and links what it refers to."""
     message = describe_commit([("loja", None, replace(document_with(value), environment="loja", intent=None))])
     assert_harmless(message)
     assert not re.search(r"@|#[0-9]|GH-[0-9]|://", message, re.IGNORECASE)

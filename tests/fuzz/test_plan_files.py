@@ -1,4 +1,4 @@
-"""Plan files and results that another job, or another person, left."""
+"""Plan files and results that another job or another user wrote."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.formats.any_result import decode_any
@@ -55,7 +55,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
         assert plug.plug.requests == requests, "something was sent"
 
 
-@settings(bounded)
+@bounded
 @given(data=st.data())
 def test_an_edited_plan_file_is_refused(planned: Planned, data: st.DataObject) -> None:
     """The exit code is 3 or 4, and nothing is sent."""
@@ -79,7 +79,7 @@ RESULTS = [
         *(json_view.render_validation(*one) for one in samples.validations().values()),
     )
 ]
-# a plan and a check with a secret for a key: at the top, further down, and among counts
+# A secret as a key: at the top of a plan, among its counts, and in a receiver of a check.
 RESULTS_WITH_A_FOREIGN_KEY = [
     as_json({**json.loads(json_view.render_plan(samples.plans()["mixed"])), CANARY: 1}),
     as_json({**json.loads(json_view.render_plan(samples.plans()["mixed"])), "summary": {CANARY: "x"}}),
@@ -95,7 +95,7 @@ RESULTS_WITH_A_FOREIGN_KEY = [
 @example(RESULTS_WITH_A_FOREIGN_KEY[0])
 @example(RESULTS_WITH_A_FOREIGN_KEY[1])
 @example(RESULTS_WITH_A_FOREIGN_KEY[2])
-def test_a_result_is_one_or_refused(data: bytes) -> None:
+def test_a_result_is_valid_or_refused(data: bytes) -> None:
     """It is read by a workflow's step, and as the report's file of receivers."""
     refused_or(lambda: make_outputs(decode_any(data)), FormatError)
     refused_or(lambda: decode_check(data), FormatError)

@@ -68,7 +68,7 @@ def check(environ: dict[str, str], folder: str, flags: dict[str, object]) -> Non
 @pytest.mark.parametrize("name", ["reconciler.toml", "pyproject.toml"])
 @bounded
 @given(data=spliced(VALID, WORDS) | st.lists(st.sampled_from(WORDS) | st.binary(max_size=6), max_size=9).map(b"".join))
-def test_a_settings_file_is_one_or_refused(name: str, data: bytes) -> None:
+def test_a_settings_file_is_valid_or_refused(name: str, data: bytes) -> None:
     """No message repeats a value, which may be a token in the wrong place."""
     with tempfile.TemporaryDirectory() as folder:
         table = b"[tool.reconciler]\n" if name == "pyproject.toml" else b""

@@ -37,7 +37,7 @@ WORDS = [piece.encode() for piece in PIECES] + [
     b"\xff",
     b"\\ud800",
 ]
-# somebody pasted a token where an event's name should be, or a time; and where any text may be
+# A user pasted a token in place of an event's name, of a time, and where any text is valid.
 MISPLACED = {
     **VALID,
     "applied": {**VALID["applied"], "webhooks": {**VALID["applied"]["webhooks"], CANARY: "https://x"}},
@@ -134,7 +134,7 @@ def test_every_command_survives_a_hostile_state(tmp_path: Path, command: str, da
     (folder / "manifests" / "production.yaml").write_text("webhooks:\n" + WEBHOOKS)
     (folder / ".reconciler/state").mkdir(parents=True, exist_ok=True)
     (folder / ".reconciler/state/production.json").write_bytes(data)
-    # nobody listens on port 1: whatever is sent is refused
+    # No server listens on port 1, so every request is refused.
     environ = {"RECONCILER_API__BASE_URL": "http://127.0.0.1:1", "PLUG_TOKEN_PRODUCTION": "token", "GITHUB_ACTOR": "x"}
     arguments = {
         "plan": ["plan", "--max-age", "1d"],
@@ -214,7 +214,7 @@ def test_a_hostile_branch_is_a_state_or_refused(
         "".join
     )
 )
-def test_gits_own_words_show_no_password(stderr: str) -> None:
+def test_a_message_of_git_shows_no_password(stderr: str) -> None:
     """The most useful line is shown, without user information."""
     assert "canary-pw" not in summarize(stderr)
     assert len(summarize(stderr)) <= REASON_LENGTH

@@ -21,7 +21,7 @@ WORDS = [piece.encode() for piece in PIECES] + [b"[", b"{", b"&a ", b"*a", b"- "
 @example(b"[" * 200_000)
 @example(b"{a: " * 100_000)
 @example(b"\n".join(b" " * depth + b"a:" for depth in range(3000)))
-def test_a_tokens_file_is_one_or_refused(data: bytes) -> None:
+def test_a_tokens_file_is_valid_or_refused(data: bytes) -> None:
     """No content is repeated, and libyaml's composer, which overflows its stack, gets no deep nesting."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokens"
@@ -31,4 +31,4 @@ def test_a_tokens_file_is_one_or_refused(data: bytes) -> None:
         secrets = refused_or(lambda: load_secrets_file(path, "secrets"), InputError)
     assert tokens is None or CANARY not in f"{list(tokens.values())}"
     assert secrets is None or CANARY not in f"{secrets}"
-    assert tokens is None or secrets is not None, "what is a tokens file is a secrets file with one level"
+    assert tokens is None or secrets is not None, "every tokens file is also a secrets file, of one level"

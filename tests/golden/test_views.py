@@ -15,8 +15,8 @@ import pytest
 
 from reconciler.views import annotations as github
 from reconciler.views import markdown, markdown_begin, markdown_failure, markdown_run_result, text, text_plan
-from reconciler.views.diagnostics import Layout
-from reconciler.views.github_review import render_review
+from reconciler.views.diagnostics import Layout, render_line
+from reconciler.views.github_review import render_review, render_unposted
 from tests import json_view as json
 from tests.golden import samples
 from tests.renderers import find_encoders, find_renderers
@@ -99,8 +99,8 @@ def _workflow_cases() -> Iterator[tuple[str, partial[str]]]:
         yield f"issue-{name}.md", partial("# {}\n\n{}\n---\n{}\n".format, issue.title, issue.text, issue.closing)
 
 
-# It is a question, which ends without a newline; tests/unit/views/test_text.py compares it.
-NOT_STORED = {text_plan.render_question}
+# Single lines and sentences, and a question: other tests compare them.
+NOT_STORED = {text_plan.render_question, github.render_error, github.render_warning, render_line, render_unposted}
 RENDERERS = dict([*_cases(), *_workflow_cases()])
 CASES = {name: cache(render) for name, render in RENDERERS.items()}
 
@@ -119,7 +119,7 @@ def test_a_view_renders_what_is_stored(name: str, request: pytest.FixtureRequest
 def test_every_function_that_renders_a_result_is_tested_here() -> None:
     """Add a new one to the cases above, with what it renders in tests/golden/samples.py."""
     tested = {render.func for render in RENDERERS.values()}
-    assert (find_renderers("text", "markdown") | find_encoders()) - tested - NOT_STORED == set()
+    assert (find_renderers() | find_encoders()) - tested - NOT_STORED == set()
 
 
 def test_every_stored_file_has_a_view() -> None:
@@ -132,8 +132,8 @@ def test_no_view_lets_data_act(name: str) -> None:
     """No control character, workflow command, live markup or mention comes out of any view."""
     rendered = CASES[name]()
     plain = re.sub(r"\x1b\[[0-9;]*m", "", rendered) if ".colour." in name else rendered
-    assert rendered.endswith("\n") or rendered == ""  # no fault, no annotation
-    if name.endswith(".github"):  # nothing but our own commands, one a line
+    assert rendered.endswith("\n") or rendered == ""  # Without a problem there is no annotation.
+    if name.endswith(".github"):  # Only our own commands, one on each line.
         assert all(re.fullmatch(r"::(error|warning|notice) [a-z]+=[^:]*::[^\r]*", line) for line in plain.splitlines())
         plain = re.sub("^::", "", plain, flags=re.MULTILINE)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e]", plain)

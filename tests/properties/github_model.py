@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -510,6 +510,3 @@ class _ResultHub:
             return Posted(PostEffect.SUPERSEDED, "")
         self.github.comments[number] = (marker, self.comments[number])
         return Posted(PostEffect.UPDATED, "")
-
-
-DAY = timedelta(days=1)

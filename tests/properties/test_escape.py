@@ -230,7 +230,7 @@ def test_plain_markdown_mentions_and_links_nothing(value: str) -> None:
 
 
 @given(value=texts)
-def test_raw_code_mentions_nobody(value: str) -> None:
+def test_raw_code_mentions_no_user(value: str) -> None:
     """Even the raw text of inline code has no mention."""
     assert "@" not in escape.for_markdown_code(value)
 

@@ -107,9 +107,9 @@ def test_every_host_that_is_sent_is_in_the_markdown_or_counted(fleet: Fleet, max
     """The page stays within its length, and counts exactly what it leaves out."""
     page = markdown.render_plan(fleet.plan, fleet.filled, max_chars=max_chars)
     assert len(page) <= max_chars
-    said = re.search(r"more hosts?, of which ([0-9,]+) (?:is|are) not shown here", page)
+    counted = re.search(r"more hosts?, of which ([0-9,]+) (?:is|are) not shown here", page)
     missing = fleet.hosts - set(shown_hosts(page, fleet.hosts, before="- https://"))
-    assert len(missing) == (int(said[1].replace(",", "")) if said else 0)
+    assert len(missing) == (int(counted[1].replace(",", "")) if counted else 0)
     assert set(shown_hosts(page, fleet.endpoints, before="- https://")) == fleet.endpoints
 
 
@@ -117,7 +117,7 @@ def test_every_host_that_is_sent_is_in_the_markdown_or_counted(fleet: Fleet, max
 @given(fleet=fleets)
 def test_every_host_that_is_sent_is_in_an_annotation_or_counted(fleet: Fleet) -> None:
     page = github.render_plan(fleet.plan, path_of=str)
-    said = re.search(r"… and ([0-9,]+) more hosts?: see the log", page)
+    counted = re.search(r"… and ([0-9,]+) more hosts?: see the log", page)
     missing = fleet.hosts - set(shown_hosts(page.replace("%0A", "\n"), fleet.hosts, before="before "))
-    assert len(missing) == (int(said[1].replace(",", "")) if said else 0)
+    assert len(missing) == (int(counted[1].replace(",", "")) if counted else 0)
     assert all(len(line.partition("::")[2].replace("%0A", "\n")) <= 4_096 + 100 for line in page.splitlines())

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.attempts import Attempt, Fate
-from reconciler.core.pace import BEYOND_S, LATE_S, LEAST_RATE, REGAIN_S, Pacing, rate_at, slow, take, wait_at
+from reconciler.core.pace import (
+    BEYOND_S,
+    LATE_S,
+    LEAST_RATE,
+    REGAIN_S,
+    Pacing,
+    asks_for_less,
+    rate_at,
+    slow,
+    take,
+    wait_at,
+)
 
 LIMITS = st.floats(0.05, 500)
 RETRY_AFTER = st.none() | st.floats(0, 30)
@@ -120,8 +131,6 @@ def test_429s_for_what_was_sent_before_count_once(limit: float | None, many: int
 
 def test_only_a_429_and_a_503_with_retry_after_slow_a_run() -> None:
     """Other failures don't concern the rate."""
-    from reconciler.core.pace import asks_for_less
-
     assert asks_for_less(make_limited(None))
     assert asks_for_less(make_limited(2.0, status=503))
     assert not asks_for_less(make_limited(None, status=503))

@@ -1,4 +1,4 @@
-"""The stored figures of the benchmarks, and what is said of two runs."""
+"""The stored figures of the benchmarks, and the comparison of two runs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.benchmarks.report import (
 
 
 def run(*, floor_s: float, plan_s: float, peak_mib: float = 40.0, name: str = "plan") -> Figures:
-    """The figures of a run with a floor and one case above it."""
+    """Return the figures of a run with a floor and one case above it."""
     floor = Measured("floor", (Sample(1.0, floor_s, 10.0),) * 2)
     plan = Measured(name, (Sample(2.0, plan_s, peak_mib),) * 2)
     return figures_of(Section("read", [Line(floor), Line(plan, floor, {Cost.CPU: 1.5})]))
 
 
 def run_apply(wall_s: float, cpu_s: float) -> Section:
-    """The rows of an apply of 1,000 environments that must wait at least 3 s."""
+    """Return the rows of an apply of 1,000 environments that must wait at least 3 s."""
     apply = Measured("apply", (Sample(wall_s, cpu_s, 40.0),))
     ideal = Ideal("the ideal of 3.000 s", {Cost.WALL: 3.0})
     unit = Ideal("1 ms of CPU an environment", {Cost.CPU: 1.0})
@@ -75,8 +75,8 @@ def test_a_ratio_with_a_goal_that_rose_is_named() -> None:
     ]
 
 
-def test_a_slower_machine_is_no_change() -> None:
-    """Only the floor itself, which has none, shows it."""
+def test_a_slower_machine_is_not_a_change() -> None:
+    """Only the floor itself, which is compared with nothing, shows it."""
     found = compare_figures(run(floor_s=2.0, plan_s=4.0), run(floor_s=1.0, plan_s=2.0), worth=0.05)
     assert list(found) == ["MORE: read / floor: least CPU s 1.000 -> 2.000"]
 
@@ -90,6 +90,6 @@ def test_a_cost_that_rose_or_fell_is_named() -> None:
 
 
 def test_a_case_without_a_pair_is_named() -> None:
-    """A case that nobody measures any more would hide what it costs now."""
+    """A case that is not measured any more would hide what it costs now."""
     now, before = run(floor_s=1.0, plan_s=2.0, name="drift"), run(floor_s=1.0, plan_s=2.0)
     assert list(compare_figures(now, before, worth=0.05)) == ["new: read / drift", "not measured now: read / plan"]

@@ -22,7 +22,7 @@ HTTPS = "https:" + "//"  # apart, so that this file isn't found itself
     ],
 )
 def test_a_registry_is_found_in_any_file(tmp_path: Path, line: str, found: list[str]) -> None:
-    """By its host, in any case and below it, or by what only a registry has."""
+    """It is found by its host in any case, by a subdomain, or by an address that only a registry has."""
     path = tmp_path / "file"
     path.write_text(f"first\n{line}\n")
     faults = check_sources.find_registries([path], ["registry.example.net"])
@@ -30,12 +30,12 @@ def test_a_registry_is_found_in_any_file(tmp_path: Path, line: str, found: list[
 
 
 def test_the_default_host_is_known_from_pips_help() -> None:
-    """Without it the check would find nothing."""
+    """Without that host the check would find nothing."""
     (host,) = check_sources.find_default_hosts()
     assert "." in host and "/" not in host
 
 
 def test_a_mirror_of_this_machine_counts_by_its_name() -> None:
-    """Not one that is an address, which says nothing."""
+    """A mirror that is an address is ignored, as the address doesn't identify it."""
     environ = {"PIP_INDEX_URL": "https://user:pass@mirror.acme.test/simple", "UV_INDEX_URL": "http://127.0.0.1:3141"}
     assert list(check_sources.find_own_hosts(environ)) == ["mirror.acme.test"]

@@ -24,10 +24,10 @@ STANDARD = frozenset(
         "msgspec.structs", "re", "typing", "unicodedata",
     }
 )  # fmt: skip
-THIRD_PARTY = {"core/changes.py": "deepdiff"}  # the one place that diffs two environments, and it diffs values alone
+THIRD_PARTY = {"core/changes.py": "deepdiff"}  # It compares values alone.
 
 WORLDLY_BUILTINS = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
-# other ways to the same: nothing pure needs them
+# These lead to the same functions, and no pure module needs them.
 WAYS_AROUND = frozenset({"breakpoint", "compile", "globals", "__builtins__", "__loader__", "__spec__"})
 CLOCKS = frozenset({"now", "utcnow", "today"})
 
@@ -35,7 +35,7 @@ LONGEST_FUNCTION = 50
 
 
 def modules_of(*parts: str) -> Iterator[tuple[str, str]]:
-    """Path below the package and text of each module of these folders and files."""
+    """Yield the path below the package and the text of each module of these folders and files."""
     for part in parts:
         for path in [PACKAGE / part] if part.endswith(".py") else sorted((PACKAGE / part).rglob("*.py")):
             yield path.relative_to(PACKAGE).as_posix(), path.read_text(encoding="utf-8")
@@ -50,9 +50,9 @@ def parse(text: str) -> ast.Module:
 
 
 def find_impurities(text: str, allowed: frozenset[str] = STANDARD) -> list[str]:
-    """What a pure module's text does that it must not, wherever in it: an import within a function counts."""
+    """Return what a pure module's text must not do. An import within a function counts too."""
     tree = parse(text)
-    modules: dict[str, str] = {}  # names that stand for an allowed module
+    modules: dict[str, str] = {}  # By the name that the text gives it.
     found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -79,14 +79,14 @@ def find_impurities(text: str, allowed: frozenset[str] = STANDARD) -> list[str]:
 def _find_imported(node: ast.ImportFrom, allowed: frozenset[str]) -> list[str]:
     module = "." * node.level + (node.module or "")
     if module.partition(".")[0] == "reconciler":
-        return []  # import-linter's contract says which of our own
+        return []  # The contract of import-linter says which of our own modules.
     if module not in allowed:
         return [f"from {module} import"]
     return [f"from {module} import {one.name}" for one in node.names if _is_other_module(module, one.name)]
 
 
 def _is_other_module(module: str | None, name: str) -> bool:
-    """Whether an allowed module hands out one that isn't, as `json.codecs` does, which opens files."""
+    """Return whether a name of an allowed module is a module that isn't, such as `json.codecs`, which opens files."""
     assert module is not None
     if f"{module}.{name}" in STANDARD or module in THIRD_PARTY.values():
         return False
@@ -128,7 +128,7 @@ def _is_other_module(module: str | None, name: str) -> bool:
     ],
 )
 def test_what_reaches_the_world_is_found(text: str, found: str) -> None:
-    """The layer check of the first version let `open()`, `ssl` and `tempfile` into `core` unnoticed."""
+    """A check of imports alone would not notice `open()`, or a module that an allowed one offers."""
     assert found in find_impurities(text)
 
 
@@ -157,7 +157,7 @@ def test_the_pure_layers_reach_nothing_of_the_world() -> None:
 
 
 def test_nothing_is_allowed_that_the_pure_layers_do_not_use() -> None:
-    """Or the list would grow into one that allows what nobody has looked at."""
+    """Otherwise the list would allow modules that no review has considered."""
     found = {one for _, text in modules_of(*PURE) for one in find_impurities(text, frozenset(THIRD_PARTY.values()))}
     unused = {one for one in STANDARD if not {f"import {one}", f"from {one} import"} & found}
     assert unused == set(), "remove it from STANDARD"
@@ -176,7 +176,7 @@ def test_no_module_name_is_in_three_folders() -> None:
     assert repeated == {}, "rename one of these modules"
 
 
-def test_no_class_name_stands_for_two_things() -> None:
+def test_no_two_classes_have_one_name() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for path, text in modules_of("."):
         for node in ast.walk(parse(text)):
@@ -187,7 +187,7 @@ def test_no_class_name_stands_for_two_things() -> None:
 
 
 def test_a_function_fits_a_screen() -> None:
-    """From `def` to its last line, docstring included, decorators left out."""
+    """Count from `def` to the last line, with the docstring and without decorators."""
     longer = {
         f"{path}: {node.name}"
         for path, text in modules_of(".")

@@ -24,13 +24,13 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
         cwd=folder,
         env={**measured(), "PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **environ},
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder of manifests in which files are named like libraries."""
+    """Return a folder of manifests in which files are named like libraries."""
     shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
     for name in PLANTED:
         (tmp_path / f"{name}.py").write_text(f"import os; os.write(2, b'{RAN}: {name}\\n')\n")
@@ -45,7 +45,7 @@ def test_no_module_of_the_working_directory_is_imported(checkout: Path, argument
 
 
 def test_the_package_in_the_working_directory_runs_with_the_installed_libraries(checkout: Path) -> None:
-    """A developer's own checkout, which may be the only place that has the package."""
+    """In a developer's checkout, this may be the only place that has the package."""
     skipped = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "reconciler", checkout / "reconciler", ignore=skipped)
     ran = run(checkout, "validate")
@@ -53,13 +53,13 @@ def test_the_package_in_the_working_directory_runs_with_the_installed_libraries(
 
 
 def test_a_folder_that_pythonpath_names_counts(checkout: Path) -> None:
-    """It is what the user asked for; only what `python -m` adds by itself is taken away."""
+    """The user asked for it; only the folder that `python -m` adds is removed."""
     ran = run(checkout, "--help", PYTHONPATH=f"{ROOT}{os.pathsep}{checkout}", PYTHONSAFEPATH="1")
     assert RAN in ran.stderr.decode()
 
 
 def test_no_program_of_the_working_directory_is_run_on_windows(tmp_path: Path) -> None:
-    """Its loader looks there first, unless the process says otherwise before it starts one."""
+    """Windows looks there first, unless the process sets a variable before it starts a program."""
     script = "import os, sys; sys.argv = ['reconciler', '--version']\nimport reconciler.__main__ as m\n"
     script += "os._exit = lambda code: os.write(1, os.environ['NoDefaultCurrentDirectoryInExePath'].encode())\nm.main()"
     for given, expected in ({}, b"1"), ({"NoDefaultCurrentDirectoryInExePath": "0"}, b"0"):
@@ -70,7 +70,7 @@ def test_no_program_of_the_working_directory_is_run_on_windows(tmp_path: Path) -
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_letters_that_a_log_does_not_have_are_escaped(checkout: Path, encoding: str) -> None:
-    """Not an error: the result counts more than its rules."""
+    """This is not an error: a result is shown in any encoding."""
     ran = run(checkout, "plan", "-e", "produção", PYTHONPATH=str(ROOT), PYTHONIOENCODING=encoding)
     assert ran.returncode == 3
     assert (b"produ\\xe7\\xe3o" if encoding == "ascii" else "produção".encode(encoding)) in ran.stderr

@@ -1,4 +1,4 @@
-"""The Portuguese README is the equal of the English one, all pages are short, and they name what exists."""
+"""The Portuguese README matches the English one, all pages are short, and they name what exists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PORTUGUESE = (TOP / "README.pt-BR.md").read_text(encoding="utf-8")
 MAX_README_LINES = 200
 MAX_PAGE_LINES = 300
 PAGES = sorted((TOP / "docs").glob("*.md"))
-DOCUMENTS = ("CONTRIBUTING.md", *(f"docs/{page.name}" for page in sorted((TOP / "docs").glob("*.md"))))
+DOCUMENTS = ("CONTRIBUTING.md", *(f"docs/{page.name}" for page in PAGES))
 MODULES = {
     path.relative_to(TOP / "reconciler").as_posix()
     for pattern in ("*", "*/*", "*/*/*")
@@ -25,9 +25,9 @@ MODULES = {
 
 
 def find_blocks(text: str) -> list[str]:
-    """The code blocks; of a diagram only its arrows, and no comment: these are in the page's own language.
+    """Return the code blocks without what is in the page's own language.
 
-    So is what `init --language` writes.
+    That is the texts of a diagram, comments, and the language that `init` is called with.
     """
     found = []
     for language, code in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
@@ -37,7 +37,7 @@ def find_blocks(text: str) -> list[str]:
 
 
 def find_links(text: str) -> list[str]:
-    """The links to other pages, in their order, without those between the two READMEs."""
+    """Return the links to other pages, in their order, without those between the two READMEs."""
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
     return [link for link in links if not link.startswith("README")]
 
@@ -79,7 +79,7 @@ def test_links_within_the_readmes_lead_somewhere() -> None:
 
 
 def find_anchors(text: str) -> set[str]:
-    """The anchors that GitHub makes of the headings."""
+    """Return the anchors that GitHub makes of the headings."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -106,14 +106,14 @@ def test_each_test_that_the_security_page_names_exists() -> None:
 
 
 def resolves(name: str, page: Path) -> bool:
-    """Whether a link or a path in backticks leads to a file or folder of the repository."""
+    """Return whether a link or a path in backticks leads to a file or folder of the repository."""
     file = name.partition("#")[0]
     return (page.parent / file).exists() or (TOP / file).exists() or file.rstrip("/") in MODULES
 
 
 @pytest.mark.parametrize("page", DOCUMENTS)
 def test_every_link_leads_to_a_file(page: str) -> None:
-    """Relative links only; the anchor is not looked at."""
+    """Only relative links are checked, without their anchors."""
     path = TOP / page
     links = re.findall(r"\]\((?!https?:|#)([^)]+)\)", path.read_text(encoding="utf-8"))
     assert [link for link in links if not resolves(link, path)] == []
@@ -124,7 +124,7 @@ def test_every_named_path_exists(page: str) -> None:
     """Paths in backticks, such as `core/planner.py` or `io/git/`, so that a map is never out of date."""
     path = TOP / page
     named = re.findall(r"`([a-z_]+(?:/[a-z_.]+)*(?:\.py|/))`", path.read_text(encoding="utf-8"))
-    bare = {name for name in named if "/" not in name}  # `schema.py` beside `manifests/nodes.py`
+    bare = {name for name in named if "/" not in name}  # Such as `schema.py`, after `manifests/nodes.py`.
     assert [name for name in named if name not in bare and not resolves(name, path)] == []
     assert [name for name in bare if not any(module.endswith(name) for module in MODULES)] == []
 
@@ -139,7 +139,7 @@ def test_the_architecture_names_every_room() -> None:
 
 
 def test_the_glossary_is_sorted_and_explains_each_term_once() -> None:
-    """The table of docs/glossary.md."""
+    """This is the table of docs/glossary.md."""
     rows = (TOP / "docs/glossary.md").read_text(encoding="utf-8").splitlines()
     terms = [row.split("|")[1].strip() for row in rows if row.startswith("| ")][2:]
     assert len(terms) >= 30
@@ -147,7 +147,7 @@ def test_the_glossary_is_sorted_and_explains_each_term_once() -> None:
 
 
 def find_citations(text: str) -> list[str]:
-    """The sections that a docstring or comment names, such as docs/contract.md#outcomes."""
+    """Return the sections that a docstring or comment names, such as docs/contract.md#outcomes."""
     return re.findall(r"\bdocs/[\w-]+\.md(?:#[\w-]+)?", text)
 
 

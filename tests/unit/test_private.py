@@ -1,4 +1,4 @@
-"""Tests reach the product by what it offers: none names a private part of it, nor replaces one."""
+"""Tests use the public parts of the product: they don't name or replace a private one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-# documented parts of libraries, in spite of their names
+# Documented parts of libraries, despite their names.
 OFFERED = {"os._exit", "_replace", "_asdict", "_fields"}
-# What is left, each with its reason. A file that needs no entry any more fails the second test.
+# The exceptions, each with its reason. A file that needs none any more fails the second test.
 LEFT = {
-    "unit/cli/test_render.py": "the views that each result has are looked at where they come together",
-    "unit/manifests/test_resolve.py": "the way without a short cut is compared with the one that has it",
+    "unit/cli/test_render.py": "the views of each result are compared where they come together",
+    "unit/manifests/test_resolve.py": "the fast path is compared with the full one",
     "unit/sandbox/test_server.py": "the server's own start is made to fail",
 }
 
 
 def find_private(tree: ast.AST) -> Iterator[str]:
-    """Attributes, imports and dotted names with an underscore before them, but for those of `self` and `cls`."""
+    """Yield attributes, imports and dotted names that begin with an underscore, except those of `self` and `cls`."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=ast.Name(id="self" | "cls")):
@@ -48,11 +48,11 @@ def is_private(name: str) -> bool:
 
 @cache
 def find_all() -> dict[str, list[str]]:
-    """What each file of the tests names, where it names anything."""
+    """Return the private names in each file of the tests that has any."""
     texts = {path: path.read_text(encoding="utf-8") for path in sorted(TESTS.rglob("*.py"))}
-    # a parse takes long: what is private follows a point, a quote or a blank
-    looked_at = {path: text for path, text in texts.items() if re.search(r"[.'\" ]_[a-z]", text, re.IGNORECASE)}
-    found = {path: list(find_private(ast.parse(text))) for path, text in looked_at.items()}
+    # To parse a file takes long. A private name follows a point, a quote or a blank.
+    candidates = {path: text for path, text in texts.items() if re.search(r"[.'\" ]_[a-z]", text, re.IGNORECASE)}
+    found = {path: list(find_private(ast.parse(text))) for path, text in candidates.items()}
     return {str(path.relative_to(TESTS)): lines for path, lines in found.items() if lines}
 
 
@@ -86,5 +86,5 @@ def test_a_private_part_is_found(line: str) -> None:
     "line", ["self._a = cls._b", "os._exit(0)", "x._replace(a=1)", "x.__dict__", "from a import _b"]
 )
 def test_what_is_offered_is_not(line: str) -> None:
-    """Our own parts, and what a library documents."""
+    """These are a class's own parts, or documented by a library."""
     assert not list(find_private(ast.parse(line)))

@@ -1,4 +1,4 @@
-"""What a release needs: a tag, a version and a changelog that agree, and a moving tag that never goes back."""
+"""What a release needs: a matching tag, version and changelog, and a moving tag that never goes back."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def make_project(folder: Path, *, version: str = "1.4.0", changelog: str = CHANG
 
 
 def test_a_release_has_the_changelogs_section_as_its_notes(tmp_path: Path) -> None:
-    """Without the heading, and without the older versions."""
+    """The notes have neither the heading nor the older versions."""
     assert release.check("v1.4.0", None, make_project(tmp_path)) == "### Added\n\n- Something.\n"
 
 
 @pytest.mark.parametrize("tag", ["1.4.0", "v1.4", "v1", "v1.4.0.1", "v01.4.0", "v1.4.0rc1", "v1.4.0\n", "v١.4.0", ""])
 def test_another_tag_is_refused(tag: str) -> None:
-    """A moving tag such as v1 is one of them."""
+    """A moving tag such as v1 is refused too."""
     with pytest.raises(Refused, match="not a release's tag"):
         release.parse_tag(tag)
 
@@ -59,14 +59,14 @@ def test_another_tag_is_refused(tag: str) -> None:
     ],
 )
 def test_a_changelog_that_is_not_ready_is_refused(before: str, after: str, reason: str) -> None:
-    """Each with what is missing."""
+    """The message says what is missing."""
     assert before in CHANGELOG
     with pytest.raises(Refused, match=reason):
         release.find_notes(CHANGELOG.replace(before, after, 1), "1.4.0")
 
 
 def test_all_reasons_come_at_once(tmp_path: Path) -> None:
-    """A tag can't be made again quietly, so nobody should need three."""
+    """A tag can't be replaced without notice, so one attempt must show all that is wrong."""
     make_project(tmp_path, version="1.3.9", changelog=CHANGELOG.replace("1.4.0", "1.3.9"))
     for arguments in (["init", "-q"], ["checkout", "-q", "-b", "main"]):
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True)

@@ -29,7 +29,7 @@ def find_docstring(node: ast.AST) -> ast.Constant | None:
 
 
 def is_command(node: ast.AST) -> bool:
-    """Whether a function's docstring is the help of a command."""
+    """Return whether a function's docstring is the help of a command."""
     decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
     return any(re.search(r"\b(?:command|group)\(", ast.unparse(one)) for one in decorators)
 

@@ -19,7 +19,7 @@ from reconciler.model import Event as Webhook
 from reconciler.sandbox.plug import Options
 from reconciler.sandbox.server import Sandbox, serve_in_thread
 from reconciler.text.instants import instant
-from tests.acceptance.conftest import ROOT, SECRET, TIMEOUT_S, canary
+from tests.acceptance.conftest import SECRET, TIMEOUT_S, canary
 from tests.contract.remotes import git, serve_guarded
 from tests.forked import FORKS, STARTED_WITH
 from tests.workflows.engine import DEFAULT_BRANCH, Event, Run, Runner, require_act
@@ -302,7 +302,7 @@ def team(tmp_path: Path, plug: Sandbox) -> Iterator[Team]:
             made.check_secrets()
 
 
-def workflow(name: str) -> dict[str, Any]:
-    """Return a shipped workflow or action, parsed."""
-    loaded: dict[str, Any] = yaml.load((ROOT / ".github" / name).read_text(), Loader=yaml.BaseLoader)
+def load(path: Path) -> dict[str, Any]:
+    """Return a workflow or an action, parsed. Every value is a text, a list or a mapping."""
+    loaded: dict[str, Any] = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
     return loaded

@@ -228,7 +228,7 @@ class Runner(Struct):
                 timeout=TIMEOUT_S,
                 check=False,
             )
-        reader.said.append(done.stderr.decode())
+        reader.printed.append(done.stderr.decode())
         return done.returncode
 
     def _arguments(self, folder: Path, begun: Begun, ended: Mapping[str, Ended], token: str) -> list[str]:
@@ -458,7 +458,7 @@ class _Reader(Struct):
 
     begun: Begun
     secrets: set[str]
-    said: list[str] = field(default_factory=list)  # Output of act itself, outside the report.
+    printed: list[str] = field(default_factory=list)  # Output of act itself, outside the report.
     _logs: dict[Path, set[str]] = field(default_factory=dict)  # By part, the jobs that are stand-ins.
 
     def open_log(self, path: Path, ended: Mapping[str, Ended]) -> Path:
@@ -467,7 +467,7 @@ class _Reader(Struct):
         return path
 
     def describe(self) -> str:
-        return "\n".join([*(log.read_text() for log in self._logs), *self.said])
+        return "\n".join([*(log.read_text() for log in self._logs), *self.printed])
 
     def find_ended(self) -> dict[str, Ended]:
         """Return the jobs that are stand-ins in the next part: they ended in this attempt or an earlier one."""

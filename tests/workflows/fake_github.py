@@ -263,7 +263,7 @@ def make_run_variables(held: FakeGitHub, token: str, folder: Path) -> dict[str, 
         "GITHUB_API_URL": held.url,
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         "RECONCILER_STATE": str(folder / "state"),
-        "RUNNER_ENVIRONMENT": "self-hosted",  # which may keep the state in a folder
+        "RUNNER_ENVIRONMENT": "self-hosted",  # Only there may the state be in a folder.
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_SYSTEM": os.devnull,
     }

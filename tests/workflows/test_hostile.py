@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cmarkgfm
@@ -19,10 +18,10 @@ from reconciler.sandbox.server import serve_in_thread
 from tests.acceptance.conftest import ROOT, SECRET, assert_harmless, wait_until
 from tests.contract.remotes import git
 from tests.forked import write_own_program
-from tests.workflows.conftest import Team
+from tests.workflows.conftest import Team, load
 from tests.workflows.engine import TOOL_FILES
 from tests.workflows.own import render_own_workflow
-from tests.workflows.test_shipped import ACTION, load
+from tests.workflows.test_shipped import ACTION
 
 pytestmark = pytest.mark.slow
 EVIL_URL = "https://hooks.acme.com.br/$(touch%20pwned)/`id`?x=::error::y&@everyone#"
@@ -34,7 +33,7 @@ def without_commands(log: str) -> str:
 
 
 def test_hostile_values_do_nothing_in_log_comment_and_summary(team: Team) -> None:
-    """File names, keys, URLs and the branch are data: they run nothing, mention nobody, and don't break a table."""
+    """File names, keys, URLs and the branch are data: they run nothing, mention no user, and don't break a table."""
     team.write(
         "manifests/`x` @everyone ::error::y.yaml", "environment: evil\nwebhooks: {'::error::z': \"@everyone\"}\n"
     )
@@ -127,7 +126,7 @@ def test_a_cancelled_job_lets_puts_in_flight_finish(tmp_path: Path) -> None:
             "GITHUB_TOKEN": "",
             "RECONCILER_TOKENS_FILE": "",
             "RECONCILER_STATE": str(tmp_path / "state"),
-            "RUNNER_ENVIRONMENT": "self-hosted",  # which may keep the state in a folder
+            "RUNNER_ENVIRONMENT": "self-hosted",  # Only there may the state be in a folder.
             "RECONCILER_API__BASE_URL": plug.base_url,
             "PLUG_TOKEN_STAGING": "made-up-1",
             "PLUG_TOKEN_PRODUCTION": "made-up-2",
@@ -142,10 +141,8 @@ def test_a_cancelled_job_lets_puts_in_flight_finish(tmp_path: Path) -> None:
             text=True,
             start_new_session=True,
         )
-        wait_until((tmp_path / "state/staging.json").exists, "the intent")
-        time.sleep(0.5)  # The PUT is in flight.
+        wait_until(lambda: plug.plug.requests, "the PUT under way")
         os.kill(running.pid, signal.SIGINT)
-        time.sleep(0.5)
         os.kill(running.pid, signal.SIGTERM)  # The runner sends it 7.5 s after the first: it changes nothing.
         output, _ = running.communicate(timeout=180)
     assert running.returncode == 130, output

@@ -19,12 +19,13 @@ import pytest
 from reconciler import __version__
 from tests.acceptance.conftest import ROOT
 from tests.contract.remotes import git
-from tests.workflows.conftest import workflow
+from tests.workflows.conftest import load
 
 TAG = f"v{__version__}"
 MAJOR = TAG.partition(".")[0]
-JOBS = workflow("workflows/release.yml")["jobs"]
-# Needs a package index: `make test-wheel` runs the last two.
+WORKFLOWS = ROOT / ".github/workflows"
+JOBS = load(WORKFLOWS / "release.yml")["jobs"]
+# These need a package index; `make test-wheel` runs the second.
 NEEDS_NETWORK = ("python -m pip install ", "python .ci/try_wheel.py ")
 
 
@@ -62,7 +63,9 @@ class Clone:
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
     folder = tmp_path / "clone"
-    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard") if has_git() else ""
+    listed = (
+        git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard") if (ROOT / ".git").exists() else ""
+    )
     if not listed:
         pytest.skip("the files that a release is made of are known from git alone")
     for name in listed.split("\0"):
@@ -95,10 +98,6 @@ def clone(tmp_path: Path) -> Clone:
     return Clone(folder, environ)
 
 
-def has_git() -> bool:
-    return (ROOT / ".git").exists()
-
-
 def test_a_release_is_complete_except_for_its_upload(clone: Clone) -> None:
     """Both files are built, the wheel from the source; the release has them and its changelog; the major tag moves."""
     ready(clone)
@@ -118,7 +117,7 @@ def test_a_release_is_complete_except_for_its_upload(clone: Clone) -> None:
     with tarfile.open(clone.folder / "dist" / source) as archive:
         packed = {name.partition("/")[2] for name in archive.getnames()}
     tracked = set(git(clone.folder, "ls-files").splitlines())
-    assert packed - tracked == {"PKG-INFO"}, "something that nobody wrote"
+    assert packed - tracked == {"PKG-INFO"}, "a file that is not tracked"
     assert tracked - packed == set(), "the source distribution is not complete"
     with zipfile.ZipFile(clone.folder / "dist" / wheel) as archive:
         names = set(archive.namelist())
@@ -155,12 +154,12 @@ def test_an_older_release_does_not_move_the_major_tag(clone: Clone) -> None:
 
 def test_a_tag_that_differs_from_the_version_stops_the_release(clone: Clone) -> None:
     """It stops before anything is built."""
-    told = clone.run("python3 .ci/release.py check v9.9.9", code=1)
-    assert f"error: the project's version is {__version__}, not 9.9.9" in told
+    printed = clone.run("python3 .ci/release.py check v9.9.9", code=1)
+    assert f"error: the project's version is {__version__}, not 9.9.9" in printed
 
 
 def ready(clone: Clone) -> None:
-    """Give the changelog what a release needs, whatever is unreleased in this checkout."""
+    """Replace the changelog by one that a release accepts, as this checkout may have unreleased entries."""
     path = clone.folder / "CHANGELOG.md"
     path.write_text(f"# Changelog\n\n## Unreleased\n\n## {__version__} - 2026-11-26\n\n### Added\n\n- Something.\n")
     git(clone.folder, "commit", "-q", "--all", "-m", "Ready", "--allow-empty")
@@ -179,20 +178,20 @@ def test_nothing_is_published_before_everything_is_checked() -> None:
     assert needed("publish") == {"check", "ci", "build"}
     assert needed("github") == {"check", "ci", "build", "publish"}
     assert JOBS["ci"]["uses"] == "./.github/workflows/ci.yml"
-    assert "workflow_call" in workflow("workflows/ci.yml")["on"]
+    assert "workflow_call" in load(WORKFLOWS / "ci.yml")["on"]
     assert JOBS["publish"]["if"] == "vars.PUBLISH == 'true'"
     assert JOBS["publish"]["permissions"] == {"id-token": "write"}
     steps: list[dict[str, Any]] = JOBS["publish"]["steps"]
     assert [step["uses"].partition("@")[0] for step in steps] == [
         "actions/download-artifact",
         "pypa/gh-action-pypi-publish",
-    ], "nothing of the checkout runs beside the identity"
+    ], "nothing of the checkout runs in the job that has the identity"
     assert steps[1]["with"]["attestations"] == "true"
 
 
 def test_only_a_full_version_starts_a_release() -> None:
     """The moving tag, which the release itself sets, doesn't start one, and no other tag does."""
-    (pattern,) = workflow("workflows/release.yml")["on"]["push"]["tags"]
+    (pattern,) = load(WORKFLOWS / "release.yml")["on"]["push"]["tags"]
     expression = pattern.replace(".", r"\.")  # GitHub's patterns here only use + and [0-9].
     assert re.fullmatch(expression, TAG)
     assert not re.fullmatch(expression, MAJOR)

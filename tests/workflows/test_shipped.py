@@ -16,6 +16,7 @@ from reconciler import starter
 from reconciler.core.workflow.steps import STEPS
 from reconciler.starter.workflow_files import Places
 from tests.acceptance.conftest import ROOT
+from tests.workflows.conftest import load
 from tests.workflows.engine import DEFAULT_BRANCH, STAND_INS
 from tests.workflows.own import render_own_workflow
 
@@ -25,11 +26,6 @@ SOURCES = sorted((ROOT / "reconciler/starter/workflows").glob("*.yml"))
 DEPENDABOT = ROOT / ".github/dependabot.yml"
 # These are inputs of an action that no test runs.
 INPUTS = {"pypa/gh-action-pypi-publish": {"packages-dir", "attestations", "skip-existing", "verbose", "print-hash"}}
-
-
-def load(path: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
-    return loaded
 
 
 def jobs() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -121,7 +117,7 @@ def test_no_checkout_keeps_its_credentials() -> None:
             assert step["with"]["persist-credentials"] == "false", name
 
 
-def test_a_pull_request_meets_no_secret_and_none_of_its_own_code() -> None:
+def test_the_plan_of_a_pull_request_has_no_secret_and_runs_no_code_of_it() -> None:
     """plan.yml has no secrets but the job's token, and uses the tool of the default branch."""
     text = (ROOT / ".github/workflows/plan.yml").read_text()
     assert "secrets." not in text and "pull_request_target" not in text

@@ -100,9 +100,9 @@ def test_a_change_is_planned_and_applied_wave_by_wave(team: Team) -> None:
     assert end_of(run) == {"Begin": "success", STAGING: "success", PRODUCTION: "success", "Result": "success"}
     assert run.conclusions["Step 3"] == "skipped"
     assert status_of(team, team.tokens) == {"/v2"}
-    told = result_on(team, 1)
-    assert mark_of(told) == f"{run.begun.key} done"
-    assert "## Apply: 2 applied" in told and "by this run" in told and run.begun.event.sha[:12] in told
+    result = result_on(team, 1)
+    assert mark_of(result) == f"{run.begun.key} done"
+    assert "## Apply: 2 applied" in result and "by this run" in result and run.begun.event.sha[:12] in result
     assert [one.token for one in team.sandbox.plug.received] == [team.tokens["staging"], team.tokens["production"]]
     assert not any(request.startswith("POST") for request in team.github.requests if "comments" not in request)
 
@@ -113,7 +113,7 @@ def test_a_change_is_planned_and_applied_wave_by_wave(team: Team) -> None:
     # Nothing is left to do, and no second result is posted.
     again = team.run_again(run)
     assert end_of(again) == {"Begin": "success", "Result": "success"}
-    assert result_on(team, 1) == told and len(team.sandbox.plug.received) == 2
+    assert result_on(team, 1) == result and len(team.sandbox.plug.received) == 2
 
 
 def test_an_error_fails_the_job_until_it_is_corrected(team: Team) -> None:
@@ -160,7 +160,7 @@ def test_a_comment_that_cannot_be_posted_fails_the_job(team: Team) -> None:
     assert "2 to create" in run.summary  # The plan itself is not lost.
 
 
-def test_a_comment_of_somebody_else_is_never_taken_for_ours(team: Team) -> None:
+def test_a_comment_of_another_user_is_never_taken_for_ours(team: Team) -> None:
     """Any user may write the marker; only a comment that the workflow wrote is updated."""
     team.edit("manifests/production.yaml", "wave: 1", "wave: 2")
     event = team.open_pull("wave-2")
@@ -194,9 +194,9 @@ def test_one_wrong_line_for_twelve_environments_stops_before_any_of_them(team: T
     run = team.run("apply", team.merge_pull(1))
     assert end_of(run) == {"Begin": "failure", "Result": "success"}
     assert "12 of 12 applied environments would be updated" in run.jobs["Begin"].summary
-    told = result_on(team, 1)
-    assert mark_of(told) == f"{run.begun.key} open"
-    assert "refused" in told and "12 of 12 applied environments" in told and LARGE_CHANGE in told
+    result = result_on(team, 1)
+    assert mark_of(result) == f"{run.begun.key} open"
+    assert "refused" in result and "12 of 12 applied environments" in result and LARGE_CHANGE in result
 
     team.github.set_label(1, LARGE_CHANGE, "rui")  # Rui has only read access.
     run = team.run_failed_again(run)
@@ -210,9 +210,9 @@ def test_one_wrong_line_for_twelve_environments_stops_before_any_of_them(team: T
     run = team.run_failed_again(run)
     assert set(run.conclusions.values()) == {"success", "skipped"} and len(end_of(run)) == 14
     assert status_of(team, team.tokens) == {"/wrong"}
-    told = result_on(team, 1)
-    assert mark_of(told) == f"{run.begun.key} done" and run.begun.attempt == 3
-    assert "12 applied" in told and "set by bia" in told
+    result = result_on(team, 1)
+    assert mark_of(result) == f"{run.begun.key} done" and run.begun.attempt == 3
+    assert "12 applied" in result and "set by bia" in result
 
 
 def test_a_fleet_of_forty_is_stopped_and_then_allowed_in_one_job(team: Team) -> None:
@@ -488,7 +488,7 @@ def test_an_orphan_starts_no_healing(team: Team) -> None:
 
 
 def test_drift_checks_only_the_default_branch(team: Team) -> None:
-    """On another branch, started by hand, it would report differences that are no drift."""
+    """On another branch, started by hand, it would report differences that are not drift."""
     team.applied()
     edit_status(team, "", "/v2")
     sha = team.commit("Work on it")

@@ -15,7 +15,7 @@ from reconciler.sandbox.server import Sandbox, serve_in_thread
 from tests.acceptance.bad_day.world import assert_converges, assert_whole, peak_mib
 from tests.acceptance.conftest import Cli
 
-FLEET = tuple(f"cliente-{number:03}" for number in range(150))
+FLEET = tuple(f"cliente-{number:03}" for number in range(110))
 CONCURRENCY = 8
 DAYS = {
     "refused": ("failed", "the connection to Plug (127.0.0.1:1) was refused"),
@@ -26,13 +26,13 @@ DAYS = {
 
 @pytest.fixture(params=DAYS)
 def day(cli: Cli, sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Make every PUT of a fleet of 150 fail in the same way."""
+    """Make every PUT of a fleet of 110 fail in the same way."""
     cli.fleet(*FLEET)
     match request.param:
         case "refused":
             cli.environ["RECONCILER_API__BASE_URL"] = "http://127.0.0.1:1"
         case "401":
-            sandbox.plug.options = replace(sandbox.plug.options, tokens=frozenset({"nobody's"}))
+            sandbox.plug.options = replace(sandbox.plug.options, tokens=frozenset({"another"}))
         case _:
             sandbox.plug.options = replace(sandbox.plug.options, failure_rate=1.0)
     yield request.param

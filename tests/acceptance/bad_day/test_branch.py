@@ -147,7 +147,7 @@ def test_a_branch_that_is_deleted_before_a_run_is_a_fleet_of_creates(cli: Cli, r
 
 
 @pytest.mark.parametrize(
-    ("commands", "told", "beside"),
+    ("commands", "message", "beside"),
     [
         ("mkdir sub; echo x > sub/loja.json", "holds 'sub', which is not a state document", 4),
         ("echo x > notes.txt", "holds 'notes.txt', which is not a state document", 4),
@@ -161,7 +161,7 @@ def test_a_branch_that_is_deleted_before_a_run_is_a_fleet_of_creates(cli: Cli, r
     ids=["folder", "file", "folder.json", "link out", "link beside", "huge", "hostile name", "README"],
 )
 def test_a_foreign_file_on_the_branch_is_named_and_kept(
-    cli: Cli, remote: Path, commands: str, told: str, beside: int
+    cli: Cli, remote: Path, commands: str, message: str, beside: int
 ) -> None:
     """Exit 4, nothing sent, no link followed; a bad document doesn't disturb other selections."""
     work = cli.root / "work-tree"
@@ -172,12 +172,12 @@ def test_a_foreign_file_on_the_branch_is_named_and_kept(
     git(work, "push", "-q", "origin", "HEAD")
     shutil.rmtree(work)
     before = git(remote, "rev-parse", BRANCH)
-    ran = cli.run("plan", code=4 if told else 0)
-    assert told in ran.err
+    ran = cli.run("plan", code=4 if message else 0)
+    assert message in ran.err
     assert "root:" not in ran.err
     if beside == 4:
         assert "If this branch is your state's, remove that file or folder from it with git; else set" in ran.err
-    cli.run("apply", "--yes", code=4 if told else 0)
+    cli.run("apply", "--yes", code=4 if message else 0)
     cli.run("plan", "-e", "matriz", code=beside)
     assert git(remote, "rev-parse", BRANCH) == before
     assert [cli.puts(name) for name in FLEET] == [1, 1]

@@ -151,13 +151,13 @@ def test_a_lease_from_the_future_is_reported_as_a_wrong_clock_and_unlocked(cli: 
     cli.put_document("loja", {**document, "serial": document["serial"] + 1, "intent": {**intent, **times, "by": by}})
     before = cli.state_bytes()
 
-    told = (
+    message = (
         "another run is at work: ana (run 17/1), since 2126-01-01T00:00:00Z, until 2126-01-01T00:15:00Z at the latest; "
         "that began in the future, so its clock or this machine's is wrong"
     )
     ran = cli.run("apply", "--yes", "--format", "json", code=4)
-    assert (ran.outcomes, message_of(ran, "loja")) == ({"loja": "locked"}, told)
-    assert f"loja: {told}" in cli.run("plan", code=0).out
+    assert (ran.outcomes, message_of(ran, "loja")) == ({"loja": "locked"}, message)
+    assert f"loja: {message}" in cli.run("plan", code=0).out
     assert "reconciler state unlock" in cli.run("apply", "--yes", code=4).out
     assert cli.state_bytes() == before
     release(cli, "loja")
@@ -165,7 +165,7 @@ def test_a_lease_from_the_future_is_reported_as_a_wrong_clock_and_unlocked(cli: 
     assert cli.puts("loja") == 2
 
 
-def test_a_plan_from_the_future_is_applied(cli: Cli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_from_the_future_is_applied(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine that planned was a year ahead: its plan shows that time, and is applied exactly."""
 
     class Ahead(SystemClock):

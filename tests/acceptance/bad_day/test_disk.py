@@ -22,7 +22,7 @@ from tests.acceptance.bad_day.world import (
     release,
     shell,
 )
-from tests.acceptance.conftest import Cli, wait_until
+from tests.acceptance.conftest import TIMEOUT_S, Cli, wait_until
 from tests.contract.remotes import git, make_remote
 
 # While the file `full` is beside it, the disk below the state folder is full.
@@ -44,10 +44,9 @@ os.write = write_or_not
 def test_a_full_disk_at_the_intent_sends_nothing(cli: Cli) -> None:
     """Rule 6: failed, exit 4, no PUT, no document; the message says what to do."""
     cli.fleet("loja", "matriz")
-    hurt(cli, FULL_DISK)
-    full = cli.root / "full"
-    full.touch()
-    ran = cli.run("apply", "--yes", "--format", "json", code=4)
+    (cli.root / "full").touch()
+    with hurt(cli, FULL_DISK):
+        ran = cli.run("apply", "--yes", "--format", "json", code=4)
     assert ran.outcomes["loja"] == "failed"
     assert message_of(ran, "loja") == (
         f"not sent: the intent could not be written: state: {cli.state_folder}: loja.json can't be written: "
@@ -55,7 +54,6 @@ def test_a_full_disk_at_the_intent_sends_nothing(cli: Cli) -> None:
     )
     assert cli.state_bytes() == {}
     assert (cli.puts("loja"), cli.puts("matriz")) == (0, 0)
-    full.unlink()
     assert_converges(cli, "loja", "matriz")
     assert cli.puts("loja") == 1
 
@@ -63,14 +61,13 @@ def test_a_full_disk_at_the_intent_sends_nothing(cli: Cli) -> None:
 def test_a_full_disk_at_the_outcome_leaves_a_doubt_and_says_until_when(cli: Cli, sandbox: Sandbox) -> None:
     """Plug accepted the PUT, but it can't be recorded: uncertain, exit 4. Wait for the lease to end, or unlock."""
     cli.fleet("loja")
-    hurt(cli, FULL_DISK)
-    full = cli.root / "full"
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=1.5)
     before = sandbox.plug.requests
-    running = cli.start("apply", "--yes", "--format", "json")
-    wait_until(lambda: sandbox.plug.requests > before, "the PUT")
-    full.touch()
-    ran = running.finish()
+    with hurt(cli, FULL_DISK):
+        running = cli.start("apply", "--yes", "--format", "json")
+        wait_until(lambda: sandbox.plug.requests > before, "the PUT")
+        (cli.root / "full").touch()
+        ran = running.finish()
     sandbox.plug.options = replace(sandbox.plug.options, latency_s=0.0)
     assert (ran.code, ran.outcomes) == (4, {"loja": "uncertain"})
     intent = cli.document("loja")["intent"]
@@ -84,7 +81,6 @@ def test_a_full_disk_at_the_outcome_leaves_a_doubt_and_says_until_when(cli: Cli,
     assert_whole(cli)
     assert cli.document("loja")["applied"] is None
 
-    full.unlink()
     assert cli.run("apply", "--yes", "--format", "json", code=4).outcomes == {"loja": "locked"}
     release(cli, "loja")
     assert_converges(cli, "loja")
@@ -141,7 +137,7 @@ def test_out_writes_to_a_pipe_and_never_replaces_it(cli: Cli, command: str) -> N
     reader.start()
     cli.run(command, "--out", "pipe", code=0)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-    reader.join(10)
+    reader.join(TIMEOUT_S)
     assert "loja" in read[0]
 
 
@@ -190,9 +186,9 @@ def test_a_full_temporary_folder_is_reported_by_its_name(cli: Cli) -> None:
     temporary = cli.root / "temporary"
     with mounted(temporary, "size=16k"):
         ran = cli.run("apply", "--yes", "--format", "json", code=4, env={"TMPDIR": str(temporary)})
-    told = ran.err if not ran.out else message_of(ran, "loja")
-    assert "No space left on device. Look at the disk of the temporary folder" in told
-    assert str(temporary) in told
+    message = ran.err if not ran.out else message_of(ran, "loja")
+    assert "No space left on device. Look at the disk of the temporary folder" in message
+    assert str(temporary) in message
     assert cli.puts("loja") == 0
     assert_converges(cli, "loja")
 
@@ -203,13 +199,13 @@ def test_a_missing_temporary_folder_is_a_state_error(cli: Cli) -> None:
     git(cli.folder, "init", "-q", ".")
     git(cli.folder, "remote", "add", "origin", str(cli.root / "remote.git"))
     cli.fleet("loja")
-    hurt(
-        cli,
+    code = (
         "import errno, os, tempfile\n"
         "def refuse(*_, **__): raise OSError(errno.EROFS, os.strerror(errno.EROFS))\n"
-        "tempfile.mkdtemp = refuse\n",
+        "tempfile.mkdtemp = refuse\n"
     )
-    ran = cli.run("apply", "--yes", "--state", "git:origin/reconciler-state", code=4)
+    with hurt(cli, code):
+        ran = cli.run("apply", "--yes", "--state", "git:origin/reconciler-state", code=4)
     assert ran.err == (
         "error: state: no temporary folder can be made for git: Read-only file system. Set TMPDIR to a folder that can "
         "be written, then run again\n"

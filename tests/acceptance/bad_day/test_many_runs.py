@@ -42,7 +42,7 @@ def test_four_runs_in_the_same_second_put_each_environment_once(cli: Cli, sandbo
         assert_whole(cli)
     else:
         log = git(cli.root / "remote.git", "log", "--reverse", "--format=%B", "reconciler-state")
-        told = re.findall(r"^(loja-\d\d): (intent|applied)$", log, re.MULTILINE)
+        logged = re.findall(r"^(loja-\d\d): (intent|applied)$", log, re.MULTILINE)
         for name in FLEET:
-            assert [word for environment, word in told if environment == name] == ["intent", "applied"]
+            assert [word for environment, word in logged if environment == name] == ["intent", "applied"]
     assert set(cli.run("plan", "--format", "json", code=0).actions.values()) == {"noop"}

@@ -10,7 +10,6 @@ import time
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import trustme
@@ -24,11 +23,10 @@ from tests.acceptance.bad_day.world import (
     message_of,
     only_outcome,
     peak_mib,
-    read_request,
     serve,
 )
 from tests.acceptance.conftest import TIMEOUT_S, Cli
-from tests.wire import say_goodbye
+from tests.wire import read_request, say_goodbye
 
 FLEET = ("a", "b", "c")
 NAMELESS = ("--api-base-url", "https://plug.invalid", "--api-allowed-hosts", "plug.invalid")
@@ -42,7 +40,7 @@ known = socket.getaddrinfo
 def hang(host, *arguments, **named):
     if host in ("127.0.0.1", "localhost", b"127.0.0.1", b"localhost"):
         return known(host, *arguments, **named)
-    time.sleep(15)
+    time.sleep(30)
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 socket.getaddrinfo = hang
@@ -70,16 +68,16 @@ def test_a_dns_that_hangs_delays_no_outcome(cli: Cli) -> None:
     """Names are looked up in threads; the state has its own. All wait for a name, and each ends by its timeout."""
     fleet = tuple(f"loja-{number:02}" for number in range(24))
     cli.fleet(*fleet)
-    hurt(cli, HANGING_DNS)
     options = ("--timeout", "1", "--attempts", "1", "--concurrency", "24", "--max-failures", "100")
-    ran = cli.run("apply", "--yes", "--new-state", *NAMELESS, *options, "--format", "json", code=1)
+    with hurt(cli, HANGING_DNS):
+        ran = cli.run("apply", "--yes", "--new-state", *NAMELESS, *options, "--format", "json", code=1)
     assert only_outcome(ran, fleet) == "failed"
     assert message_of(ran, fleet[0]) == (
         "not sent: no connection to Plug (plug.invalid) within 1 s. "
         "Check api.base_url, this machine's DNS, and whether a firewall is in the way"
     )
-    # This is its timeout and two writes, without the lookups of all the others.
-    assert max(one["seconds"] for one in ran.json["environments"]) < 14
+    # This is its timeout and two writes, without a lookup of the others.
+    assert max(one["seconds"] for one in ran.json["environments"]) < 28
     assert all(cli.document(name)["intent"] is None for name in fleet)
     assert_converges(cli, *fleet)
 
@@ -225,11 +223,12 @@ def test_an_answer_that_never_ends_is_uncertain_soon_and_in_little_memory(cli: C
 
 
 def _packed() -> bytes:
-    """Return a quarter of a gigabyte, compressed to a quarter of a megabyte."""
+    """Return a quarter of a gigabyte, compressed to a quarter of a megabyte. Its end is never read."""
     packer = zlib.compressobj(9, wbits=31)
-    member = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(256)), packer.flush()])
-    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(member)}\r\n\r\n"
-    return head.encode() + member
+    blocks = [packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2)]
+    packed = blocks[0] + blocks[1] * 255  # After a full flush, a block doesn't depend on those before it.
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+    return head.encode() + packed
 
 
 def _bomb() -> Talk:
@@ -344,8 +343,8 @@ def test_a_surplus_answer_is_not_used_for_the_next_company(cli: Cli) -> None:
     assert_converges(cli, "a", "b")
 
 
-def test_a_netrc_or_proxy_of_the_machine_does_not_bypass_tls(cli: Cli, tmp_path: Path) -> None:
-    """The proxy isn't reachable: https never falls back to a direct connection; nothing is sent."""
+def test_a_proxy_that_is_not_reachable_is_not_bypassed(cli: Cli) -> None:
+    """https never falls back to a direct connection; nothing is sent."""
     cli.fleet("a")
     env = {"HTTPS_PROXY": "http://127.0.0.1:1"}
     ran = cli.run("apply", "--yes", "--new-state", *NAMELESS, "--attempts", "1", "--format", "json", code=1, env=env)

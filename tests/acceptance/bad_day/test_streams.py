@@ -44,17 +44,17 @@ def test_an_error_that_cannot_be_printed_keeps_its_exit_code(cli: Cli, command: 
 
 
 @pytest.mark.parametrize(
-    ("stdout", "told"),
+    ("stdout", "message"),
     [(">/dev/full", "No space left on device"), (">&-", "it is closed"), ("| true", "")],
     ids=["full", "closed", "gone"],
 )
-def test_a_broken_stdout_loses_no_outcome(cli: Cli, stdout: str, told: str) -> None:
+def test_a_broken_stdout_loses_no_outcome(cli: Cli, stdout: str, message: str) -> None:
     """Exit 1 with the reason, if stderr works; what was done is recorded."""
     cli.fleet("loja", "matriz")
     ran = shell(cli, f"set -o pipefail; $RECONCILER apply --yes {stdout}")
     assert (ran.code, ran.out) == (1, "")
-    if told:
-        assert ran.err == f"error: the result can't be written to stdout: {told}. What was done is done\n"
+    if message:
+        assert ran.err == f"error: the result can't be written to stdout: {message}. What was done is done\n"
     else:
         assert ran.err == "error: nothing reads stdout any more. What was done is done\n"
     for name in ("loja", "matriz"):

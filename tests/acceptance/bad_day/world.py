@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -57,12 +57,16 @@ def message_of(ran: Ran, name: str) -> str:
 # --- a program whose system fails --------------------------------------------------------------------
 
 
-def hurt(cli: Cli, code: str) -> None:
-    """Run `code` in each process of `cli` before the program: it makes the system fail on request."""
+@contextlib.contextmanager
+def hurt(cli: Cli, code: str) -> Iterator[None]:
+    """Run `code` in each process of `cli` before the program: it makes the system fail. Each run has its own Python."""
     folder = cli.root / "hurt"
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(code)
+    before = cli.environ["PYTHONPATH"]
     cli.environ["PYTHONPATH"] = f"{folder}{os.pathsep}{ROOT}"
+    yield
+    cli.environ["PYTHONPATH"] = before
 
 
 def shell(cli: Cli, command: str) -> Ran:
@@ -118,7 +122,7 @@ def peak_mib(cli: Cli, *arguments: str) -> tuple[Ran, float]:
             # ru_maxrss would begin with what the parent uses at the fork.
             peak = max(peak, _high_water_kib(process.pid))
             assert time.monotonic() < end, "it does not end"
-            time.sleep(0.01)
+            time.sleep(0.03)
     cli.canaries |= {value for name, value in cli.environ.items() if name.startswith("PLUG_")}
     ran = Ran(process.returncode, out.read_text(), err.read_text())
     cli.check(ran)
@@ -136,24 +140,6 @@ def _high_water_kib(pid: int) -> int:
 # --- a server with scripted behaviour ----------------------------------------------------------------
 
 
-def read_request(connection: socket.socket) -> None:
-    """Read one whole PUT. Raises OSError if the client has disconnected."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += _receive(connection)
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-    while len(body) < length:
-        body += _receive(connection)
-
-
-def _receive(connection: socket.socket) -> bytes:
-    chunk = connection.recv(65536)
-    if not chunk:
-        raise OSError("the client has gone")
-    return chunk
-
-
 Talk = Callable[[socket.socket, int], None]
 """What a server does with a connection, the first being number 1; it is closed then."""
 
@@ -163,7 +149,6 @@ class Talker:
     port: int
     tls: ssl.SSLContext | None = None
     connections: int = 0
-    stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def base_url(self) -> str:
@@ -200,7 +185,6 @@ def serve(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[Talker]:
     try:
         yield server
     finally:
-        server.stopping.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
