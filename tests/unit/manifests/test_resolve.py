@@ -107,7 +107,11 @@ def entries(draw: st.DrawFn) -> list[Entry]:
 def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
     """Environments, errors, warnings and places are equal."""
     assert "_find_plain" in vars(Resolver)  # else both would take the fast path
-    assert resolve(Resolver(OPTIONS, SourceLines()), made) == resolve(OneByOne(OPTIONS, SourceLines()), made)
+    found = resolve(Resolver(OPTIONS, SourceLines()), made)
+    assert found == resolve(OneByOne(OPTIONS, SourceLines()), made)
+    for entry, desired in zip(made, found[0], strict=True):
+        if desired is not None:
+            assert desired.sources == {event: entry.values[f"webhooks.{event}"].source for event in EVENTS}
 
 
 @pytest.mark.parametrize("most", [1, 2])
