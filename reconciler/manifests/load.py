@@ -73,7 +73,8 @@ def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
     named = loader.named
     errors = {*loader.problems, *resolver.problems(name for name, _ in loader.vars), *find_shared(named, options)}
     shared = find_shared_urls(desired, options.own_secrets)
-    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *shared, *resolver.warnings()}
+    reserved = find_reserved_hosts(desired, hint=RESERVED_HINT) if resolver.has_reserved else ()
+    warnings = {*loader.warnings, *reserved, *shared, *resolver.warnings()}
     if resolver.knows_names and not loader.has_unread:
         warnings.update(find_unused(loader.vars, resolver.used))
     names = [*(entry.name for entry in named), *loader.unread_names]

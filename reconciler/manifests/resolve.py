@@ -25,7 +25,7 @@ from reconciler.core.fill import (
     secret_names,
 )
 from reconciler.core.hosts import find_host_fault
-from reconciler.core.policy import Policy, find_violation
+from reconciler.core.policy import Policy, find_violation, is_reserved_host
 from reconciler.core.slips import find_meant_variable
 from reconciler.core.urls import (
     ONE_LINE,
@@ -80,7 +80,7 @@ _LOOPBACK = Fault(
 _NO_POLICY = Policy()
 _VARS = "vars"  # among the values of an entry only if it is not a mapping
 _SCHEME = re.compile("https?://", re.IGNORECASE)
-_NO_VARIABLE = re.compile("[^A-Z0-9]")
+_NO_VARIABLE = str.maketrans("-.", "__")
 _USUAL_VARIABLE = re.compile("[A-Z][A-Z0-9_]*")
 
 
@@ -107,12 +107,14 @@ class Resolver:
     """Resolves environments, and gathers their faults, each place once.
 
     `used` has the names of the vars that the URLs of each environment name, with its manifest. It is complete if
-    `knows_names` is true; if it is false, a URL could not be read.
+    `knows_names` is true; if it is false, a URL could not be read. `has_reserved` is true if an environment may have a
+    webhook on a reserved host.
     """
 
     def __init__(self, options: TreeOptions, lines: SourceLines) -> None:
         self.used: set[tuple[frozenset[str], str]] = set()
         self.knows_names = True
+        self.has_reserved = False
         self._options = options
         self._lines = lines
         self._faults: dict[tuple[Location, str, str], _PlacedFault] = {}
@@ -135,6 +137,7 @@ class Resolver:
         if plain is None or webhooks is None:
             allow_local = self._options.allow_local_receivers and is_loopback_url(base_url)
             webhooks = self._webhooks(entry, allow_local=allow_local)
+            self.has_reserved = self.has_reserved or any(is_reserved_host(host_of(url)) for url in webhooks.values())
         token_env = self._token_env(entry)
         account_id = values.get("account_id")
         organization_id = values.get("organization_id")
@@ -269,20 +272,9 @@ class Resolver:
         )
 
     def _fill_plain(self, plain: _PlainWebhooks, entry: Entry) -> dict[Event, str] | None:
-        if plain.names:
-            self.used.add((plain.names, entry.start.file))
-        known = {}
-        for name in plain.names:
-            value = None if name == ENVIRONMENT else entry.vars.find(name)
-            if name != ENVIRONMENT and (value is None or value.value is None):
-                return None
-            known[name] = entry.name if value is None else value.value
-        if plain.fixed + plain.places * max(map(len, known.values()), default=0) > MAX_FILLED:
-            return None
-        filled = list(plain.parts)
-        filled[1::2] = [known[name] for name in filled[1::2]]
-        lines = "".join(filled)
-        if "/" in "".join(known.values()) and _doubles_slash(plain, known.values(), lines):
+        known: dict[str, str] = {}
+        lines = self._fill_lines(plain, entry, known) if plain.names else plain.parts[0]
+        if lines is None or len(lines) > MAX_FILLED:
             return None
         texts = lines.split("\n")
         hosts = find_plain_hosts(lines)
@@ -291,9 +283,27 @@ class Resolver:
         for host in set(hosts):
             if find_host_fault(host) is not None or find_violation(entry.policy, host.lower()) is not None:
                 return None
+            self.has_reserved = self.has_reserved or is_reserved_host(host)
         known.pop(ENVIRONMENT, None)
         self._named = known
         return dict(zip(EVENTS, texts, strict=False))
+
+    def _fill_lines(self, plain: _PlainWebhooks, entry: Entry, known: dict[str, str]) -> str | None:
+        """Return the seven URLs as lines, and add to `known` the values that are filled in."""
+        self.used.add((plain.names, entry.start.file))
+        for name in plain.names:
+            value = None if name == ENVIRONMENT else entry.vars.find(name)
+            if name != ENVIRONMENT and (value is None or value.value is None):
+                return None
+            known[name] = entry.name if value is None else value.value
+        if plain.fixed + plain.places * max(map(len, known.values())) > MAX_FILLED:
+            return None
+        filled = list(plain.parts)
+        filled[1::2] = [known[name] for name in filled[1::2]]
+        lines = "".join(filled)
+        if "/" in "".join(known.values()) and _doubles_slash(plain, known.values(), lines):
+            return None
+        return lines
 
     def _webhooks(self, entry: Entry, *, allow_local: bool) -> dict[Event, str]:
         webhooks: dict[Event, str] = {}
@@ -469,8 +479,8 @@ def _endpoint(base_url: str) -> str:
 
 
 def default_token_env(environment: str, prefix: str) -> str:
-    """Return `PLUG_TOKEN_<ENVIRONMENT>` in upper case; characters other than letters and digits become `_`."""
-    return f"{prefix}_{_NO_VARIABLE.sub('_', environment.upper())}"
+    """Return `PLUG_TOKEN_<ENVIRONMENT>` in upper case; the other characters of a valid name become `_`."""
+    return f"{prefix}_{environment.upper().translate(_NO_VARIABLE)}"
 
 
 def _hint_at_prefix(name: str, prefix: str) -> str:

@@ -114,6 +114,18 @@ def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
             assert desired.sources == {event: entry.values[f"webhooks.{event}"].source for event in EVENTS}
 
 
+@pytest.mark.parametrize("kind", [Resolver, OneByOne])
+@pytest.mark.parametrize("host", ["hooks.acme.com.br", "hooks.EXAMPLE.com", "hooks.example.com:8443"])
+def test_a_reserved_host_of_any_webhook_is_noticed(kind: type[Resolver], host: str) -> None:
+    """Only then are the reserved hosts of the whole fleet listed."""
+    place = Location("manifests/e.yaml", 1, 1)
+    values = {f"webhooks.{event}": Value("https://h.acme.com.br/{environment}", *place) for event in EVENTS}
+    values[f"webhooks.{EVENTS[-1]}"] = Value(f"https://{host}/x", *place)
+    resolver = kind(OPTIONS, SourceLines())
+    assert resolver.resolve(Entry("e", False, values, Policy(), False, place, place, frozenset())) is not None
+    assert resolver.has_reserved == (host != "hooks.acme.com.br")
+
+
 @pytest.mark.parametrize("most", [1, 2])
 def test_the_cache_of_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """A fleet in which everything differs needs no more memory, and has the same result."""
