@@ -214,8 +214,9 @@ def _find_event_fault(name: str, text: str) -> Problem | None:
     # each indented level takes a line, and is at least one character deeper than the level around it
     if _DEEP_BLANKS in text and _DEEP_INDENT.search(text):
         return _find_in_events(name, text)
-    deep = text.count("[") + text.count("- ") + text.count("? ") > MAX_DEPTH or text.count("{") > 10 * MAX_DEPTH
-    if deep or "!" in text or "&" in text or "*" in text:
+    if ("[" in text or "- " in text or "? " in text) and sum(map(text.count, ("[", "- ", "? "))) > MAX_DEPTH:
+        return _find_in_events(name, text)
+    if text.count("{") > 10 * MAX_DEPTH or "!" in text or "&" in text or "*" in text:
         return _find_in_events(name, text)
     return None
 
