@@ -80,7 +80,7 @@ _LOOPBACK = Fault(
 _NO_POLICY = Policy()
 _VARS = "vars"  # among the values of an entry only if it is not a mapping
 _SCHEME = re.compile("https?://", re.IGNORECASE)
-_NO_VARIABLE = str.maketrans("-.", "__")
+_NO_VARIABLE = re.compile("[^A-Z0-9]")
 _USUAL_VARIABLE = re.compile("[A-Z][A-Z0-9_]*")
 
 
@@ -479,8 +479,8 @@ def _endpoint(base_url: str) -> str:
 
 
 def default_token_env(environment: str, prefix: str) -> str:
-    """Return `PLUG_TOKEN_<ENVIRONMENT>` in upper case; the other characters of a valid name become `_`."""
-    return f"{prefix}_{environment.upper().translate(_NO_VARIABLE)}"
+    """Return `PLUG_TOKEN_<ENVIRONMENT>` in upper case; characters other than letters and digits become `_`."""
+    return f"{prefix}_{_NO_VARIABLE.sub('_', environment.upper())}"
 
 
 def _hint_at_prefix(name: str, prefix: str) -> str:
