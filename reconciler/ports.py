@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -78,6 +78,15 @@ class Changes(Struct, frozen=True):
     faults: Mapping[str, StateError] = field(default_factory=dict)
 
 
+# returns an equal head that takes less memory; called for each head before the next one is read, if a store can
+Shrink: TypeAlias = Callable[[Head], Head]
+
+
+def keep_head(head: Head) -> Head:
+    """Return the head as it is."""
+    return head
+
+
 class WriteAccess(Struct, frozen=True):
     """Whether a store can be written, as far as this is known without a write. `allowed` is None if it is not known.
 
@@ -135,12 +144,13 @@ class StateStore(Protocol):
         """Return the same as `read`, with the bytes as they are stored, for a copy of the documents."""
         ...
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
         """Return the heads of all documents, or of those that changed since a snapshot that this object made.
 
         Must: return every document that another process had written when this object's last write was stored; report
-        a fault for each document for which `read` would raise, for its history too; read only what changed. May:
-        repeat a document, and repeat or leave out what this object wrote itself. Raises Unreachable.
+        a fault for each document for which `read` would raise, for its history too; read only what changed; return
+        for each head what `shrink` makes of it. May: repeat a document, and repeat or leave out what this object wrote
+        itself. Raises Unreachable.
         """
         ...
 

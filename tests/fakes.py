@@ -32,7 +32,7 @@ from reconciler.model import (
     Stored,
     Webhooks,
 )
-from reconciler.ports import Changes, Reading, StateStore, Write, WriteAccess, WriteResult
+from reconciler.ports import Changes, Reading, Shrink, StateStore, Write, WriteAccess, WriteResult, keep_head
 from reconciler.run.adopting import make_adoption, write_adoptions
 from reconciler.run.context import ApplyOptions, World
 from reconciler.state.document import find_write_fault
@@ -286,8 +286,8 @@ class FaultyStore:
     def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
         return self.inner.read_originals(environments)
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
-        return self.inner.read_changes(since)
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
+        return self.inner.read_changes(since, shrink)
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         self.before_write(writes)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reconciler.errors import Conflict, StateError
 from reconciler.model import Document, Original, Snapshot, Stored
-from reconciler.ports import Changes, Write, WriteAccess, WriteResult
+from reconciler.ports import Changes, Shrink, Write, WriteAccess, WriteResult, keep_head
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
@@ -63,7 +63,7 @@ class MemoryStore:
     def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
         return self._read_each(environments, decode_original)
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
         with self._lock:
             documents = dict(self.documents)
 
@@ -77,7 +77,7 @@ class MemoryStore:
                 return fault
 
         marks = {name: version_of(data) for name, data in documents.items()}
-        return find_changes(since, marks, None, lambda changed: [read_one(name) for name in changed])
+        return find_changes(since, marks, None, lambda changed: map(read_one, changed), shrink)
 
     def _read_each(self, environments: Iterable[str], decode: Decode[T]) -> dict[str, T]:
         def read_one(name: str) -> T | None:

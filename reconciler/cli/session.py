@@ -175,7 +175,8 @@ class Session(Struct, dict=True):
         tokens_file = None if given.tokens is not None else self.settings.tokens_file
         secrets_file = None if given.secrets is not None else self.settings.secrets_file
         files = given.over(read_secret_files(tokens_file, secrets_file, self.folder))
-        self.hide(*(value.reveal() for value in find_hidden(self.environ, files, self.secret_names)))
+        if self.log is not None:
+            self.hide(*(value.reveal() for value in find_hidden(self.environ, files, self.secret_names)))
         return files
 
     @property

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
+
+from msgspec.json import encode
 
 from reconciler.model import EVENTS, Desired, Destination, EnvironmentPlan
 
@@ -32,10 +34,22 @@ def _digest_of_all(values: Iterable[object]) -> str:
     """Return the digest of the list of these values. The text of a whole fleet is never in memory."""
     digest, given, first = hashlib.sha256(b"["), iter(values), True
     while some := list(islice(given, _AT_A_TIME)):
-        digest.update(f"{'' if first else ','}{_canonical(some)[1:-1]}".encode())
+        digest.update((b"" if first else b",") + _encode_lists(some)[1:-1])
         first = False
     digest.update(b"]")
     return f"sha256:{digest.hexdigest()}"
+
+
+def _encode_lists(values: Sequence[object]) -> bytes:
+    """Return lists of texts, whole numbers and None as canonical JSON.
+
+    msgspec writes the same bytes in a third of the time, except for what it does not escape.
+    """
+    try:
+        data = encode(values)
+    except UnicodeEncodeError:  # half a character, which JSON can escape
+        return _canonical(values).encode()
+    return data if data.isascii() and b"\x7f" not in data else _canonical(values).encode()
 
 
 def manifests_digest(desired: Iterable[Desired]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from msgspec import Struct
@@ -73,7 +73,7 @@ def parse_lines(texts: Iterable[str]) -> Template:
 
     Raises TemplateFault if one of them is wrong, or if all together pass a limit of a single one.
     """
-    return _require(_parse("".join([f"{text}\n" for text in texts])))
+    return _require(_parse("\n".join((*texts, ""))))
 
 
 def _require(parsed: Template | Fault) -> Template:
@@ -92,7 +92,7 @@ def _parse(text: str) -> Template | Fault:
     names: list[str] = []
     secrets: list[str] = []
     position = fixed_bytes = 0
-    for match in _PART.finditer(text):
+    for match in _find_braces(text):
         literal.append(text[position : match.start()])
         fixed_bytes += match.start() - position
         position = match.end()
@@ -113,6 +113,20 @@ def _parse(text: str) -> Template | Fault:
     parts.append("".join(literal))
     fault = _find_secret_fault(secrets) or _find_excess(names, secrets)
     return fault or Template(tuple(parts), Counter(names) if names else {}, tuple(dict.fromkeys(secrets)), fixed_bytes)
+
+
+def _find_braces(text: str) -> Iterator[re.Match[str]]:
+    """Yield what `_PART.finditer` yields. Most texts have few braces, which `find` finds much sooner."""
+    opening, closing = text.find("{"), text.find("}")
+    while opening >= 0 or closing >= 0:
+        start = opening if closing < 0 or 0 <= opening < closing else closing
+        match = _PART.match(text, start)
+        assert match is not None  # a brace alone matches too
+        yield match
+        if 0 <= opening < match.end():
+            opening = text.find("{", match.end())
+        if 0 <= closing < match.end():
+            closing = text.find("}", match.end())
 
 
 _parse_once = lru_cache(maxsize=4096)(_parse)  # thousands of environments share the template of a default, or its fault

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 from typing import Any
@@ -15,9 +14,9 @@ def read_payload(text: str) -> dict[str, Any]:
     parts = text.split(".")
     if len(parts) != 3:
         return {}
-    padded = parts[1] + "=" * (-len(parts[1]) % 4)
+    padded = parts[1].replace("-", "+").replace("_", "/") + "=" * (-len(parts[1]) % 4)
     try:
-        value = json.loads(base64.urlsafe_b64decode(padded))
+        value = json.loads(binascii.a2b_base64(padded))
     except (binascii.Error, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.core.changes import make_changes
 from reconciler.core.digest import manifests_digest, plan_digest
@@ -147,6 +148,22 @@ def _compare_record(
     if given.max_age_s is not None and given.now - applied.at > timedelta(seconds=given.max_age_s):
         reasons.append(Reason.EXPIRED)
     return reasons, tuple(unchecked)
+
+
+def share_texts(head: Head, desired: Desired | None) -> Head:
+    """Return an equal head that has the webhooks of `desired` itself if they are applied.
+
+    In most plans most environments are unchanged, and a large fleet's webhooks take more memory than all else.
+    """
+    applied = head.applied
+    if desired is None or applied is None or applied.webhooks != desired.webhooks:
+        return head
+    endpoint = desired.endpoint if applied.endpoint == desired.endpoint else applied.endpoint
+    return replace(
+        head,
+        environment=desired.environment,
+        applied=replace(applied, webhooks=desired.webhooks, endpoint=endpoint),
+    )
 
 
 def describe_future_records(names: Iterable[str], heads: Mapping[str, Head], now: datetime) -> tuple[str, ...]:

@@ -16,14 +16,12 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import groupby
 
-from msgspec.structs import replace
-
 from reconciler.core.policy import Policy, find_pattern_fault
 from reconciler.core.portable import find_reserved_fault
 from reconciler.core.reserved import find_reserved_hosts
 from reconciler.core.slips import is_one_letter_off, make_environment_name
 from reconciler.io.collector import without_collector
-from reconciler.manifests.merged import Entry, InheritedDefaults, Tree, TreeOptions, Value, Vars
+from reconciler.manifests.merged import Entry, InheritedDefaults, Named, Tree, TreeOptions, Value, Vars
 from reconciler.manifests.nodes import File, KeyPath, Position, dotted, parse_file
 from reconciler.manifests.quoting import Quoting, SourceLines
 from reconciler.manifests.resolve import Resolver
@@ -37,7 +35,7 @@ from reconciler.manifests.schema import (
     known_keys,
     near_miss,
 )
-from reconciler.manifests.shared import COMPARED_KEYS, find_shared, find_shared_urls
+from reconciler.manifests.shared import find_shared, find_shared_urls, keep_compared
 from reconciler.manifests.tokens import MAX_IN_A_FILE, TOKEN_HINTS, TokenSearch, find_texts, find_token_keys
 from reconciler.manifests.tree import Folder, read_bytes, walk
 from reconciler.manifests.vars import (
@@ -72,10 +70,11 @@ def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
     if folder is not None:
         loader.load_folder(folder, InheritedDefaults({}, options.policy))
     resolver, desired = loader.resolver, loader.desired
-    named = [entry for entry in loader.entries if not entry.nameless]
+    named = loader.named
     errors = {*loader.problems, *resolver.problems(name for name, _ in loader.vars), *find_shared(named, options)}
     shared = find_shared_urls(desired, options.own_secrets)
-    warnings = {*loader.warnings, *find_reserved_hosts(desired, hint=RESERVED_HINT), *shared, *resolver.warnings()}
+    reserved = find_reserved_hosts(desired, hint=RESERVED_HINT) if resolver.has_reserved else ()
+    warnings = {*loader.warnings, *reserved, *shared, *resolver.warnings()}
     if resolver.knows_names and not loader.has_unread:
         warnings.update(find_unused(loader.vars, resolver.used))
     names = [*(entry.name for entry in named), *loader.unread_names]
@@ -105,7 +104,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.desired: list[Desired] = []
-        self.entries: list[Entry] = []  # with the values that are compared between environments
+        self.named: list[Named] = []  # the manifests whose environment has a valid name
         self.kept: Entry | None = None  # the whole manifest of `keep`
         self.unread_names: list[str] = []  # the stems of manifests that can't be parsed
         self.vars: list[tuple[str, Value]] = []
@@ -201,7 +200,7 @@ class _Loader:
                 file.problem(file.position(path), dotted(path), *fault)
                 bad.add(path)
             elif path not in bad:
-                self.vars.append((name, Value(value, Location(file.name, *file.position(path)))))
+                self.vars.append((name, Value(value, file.name, *file.position(path))))
 
     def _find_secrets(self, file: File, tokens: list[str]) -> set[KeyPath]:
         """Report the secrets in a file's URLs and vars, and return their places. A token is already reported."""
@@ -281,10 +280,11 @@ class _Loader:
         desired = self.resolver.resolve(entry)
         if desired is not None:
             self.desired.append(desired)
-        if environment is not None and environment == self._keep and self.kept is None:
+        if environment is None:
+            return
+        if environment == self._keep and self.kept is None:
             self.kept = entry
-        compared = {key: entry.values[key] for key in COMPARED_KEYS if key in entry.values}
-        self.entries.append(replace(entry, values=compared, vars=Vars()))
+        self.named.append(keep_compared(entry, desired, self._options))
 
     def _name_of(self, file: File, values: dict[str, Value]) -> str | None:
         """Return the value of `environment:`, else the file's stem; None, with a problem, if it is not a valid name."""
@@ -340,23 +340,23 @@ def flatten(file: File, bad: set[KeyPath], model: type[Manifest] | type[Defaults
     for key, value in file.values.items():
         path: KeyPath = (key,)
         if key not in known:
-            flat[""] = Value(None, Location(name, *file.start))
+            flat[""] = Value(None, name, *file.start)
             if is_one_letter_off(key, "vars"):  # its names would all be reported as unknown too
                 flat["vars"] = flat[""]
         elif key == "policy" or (key == "vars" and isinstance(value, dict)):
             continue
         elif key == "vars" or not isinstance(value, dict):
             unusable = key == "vars" or path in bad
-            flat[key] = Value(None if unusable else value, Location(name, *file.position(path)))
+            flat[key] = Value(None if unusable else value, name, *file.position(path))
         else:
             known_inside = _known(Defaults, path)
             for inner, leaf in value.items():
                 if inner in known_inside:
                     here = (key, inner)
                     line, column = positions.get(here) or file.position(here)
-                    flat[f"{key}.{inner}"] = Value(None if here in bad else leaf, Location(name, line, column))
+                    flat[f"{key}.{inner}"] = Value(None if here in bad else leaf, name, line, column)
             if path in bad or not known_inside.issuperset(value):
-                flat[key] = Value(None, Location(name, *file.position(path)))
+                flat[key] = Value(None, name, *file.position(path))
     return flat
 
 
@@ -364,7 +364,7 @@ def vars_of(file: File, bad: set[KeyPath]) -> dict[str, Value]:
     """Return the vars of a file; one that can't be used is None."""
     written = file.values.get("vars")
     return {
-        name: Value(None if ("vars", name) in bad else value, Location(file.name, *file.position(("vars", name))))
+        name: Value(None if ("vars", name) in bad else value, file.name, *file.position(("vars", name)))
         for name, value in (written.items() if isinstance(written, dict) else ())
     }
 

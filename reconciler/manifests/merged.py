@@ -13,10 +13,19 @@ from reconciler.model import AuthScheme, BodyForm, Desired, Location, Problem
 
 
 class Value(Struct, frozen=True):
-    """A value and its place. `value` is None if it can't be used; its fault is already reported."""
+    """A value and its place. `value` is None if it can't be used; its fault is already reported.
+
+    The place is not a `Location`: for the seventy thousand URLs of a large fleet, to make them takes too long.
+    """
 
     value: Any
-    source: Location
+    file: str
+    line: int
+    column: int
+
+    @property
+    def source(self) -> Location:
+        return Location(self.file, self.line, self.column)
 
 
 class TreeOptions(Struct, frozen=True):
@@ -94,6 +103,19 @@ class InheritedDefaults(Struct, frozen=True):
     policy: Policy
     broken: bool = False  # a defaults file can't be used; it may have held anything, so nothing is reported as missing
     vars: Mapping[str, Value] = field(default_factory=dict)
+
+
+class Named(Struct, frozen=True):
+    """The part of a manifest that is kept until all are read and compared. `token_env` is None if it can't be used.
+
+    `values` has those that no two environments may share, if the manifest gives them.
+    """
+
+    name: str
+    start: Location
+    policy: Policy
+    token_env: str | None
+    values: Mapping[str, Value]
 
 
 class Entry(Struct, frozen=True):

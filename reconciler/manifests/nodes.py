@@ -6,6 +6,7 @@ is used (libyaml's, in C), and this module walks the nodes.
 
 from __future__ import annotations
 
+import operator
 import re
 from array import array
 from bisect import bisect_right
@@ -25,19 +26,20 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 Position: TypeAlias = tuple[int, int]  # line and column, from 1
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PARSER: Any = yaml.cyaml.CParser if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader  # type: ignore[attr-defined]
 _TAG = "tag:yaml.org,2002:"
 _TEXT, _LIST, _MAPPING = _TAG + "str", _TAG + "seq", _TAG + "map"
 _IMPLICIT = {first: tuple(resolvers) for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
 
-class _Composer(LOADER):  # type: ignore[misc]
-    """A composer without PyYAML's path resolvers, which are not used here and take half of the time."""
+class _Composer(_PARSER):  # type: ignore[misc]
+    """A composer without PyYAML's constructor and path resolvers, which are not used here and take half of the time.
 
-    def descend_resolver(self, current_node: object, current_index: object) -> None:
-        pass
+    The two methods of the path resolvers are called for each node, so they are functions in C that change nothing.
+    """
 
-    def ascend_resolver(self) -> None:
-        pass
+    descend_resolver = operator.is_
+    ascend_resolver = bool
 
     def resolve(self, kind: type, value: Any, implicit: Any) -> str:
         if kind is not ScalarNode:
@@ -212,8 +214,9 @@ def _find_event_fault(name: str, text: str) -> Problem | None:
     # each indented level takes a line, and is at least one character deeper than the level around it
     if _DEEP_BLANKS in text and _DEEP_INDENT.search(text):
         return _find_in_events(name, text)
-    deep = text.count("[") + text.count("- ") + text.count("? ") > MAX_DEPTH or text.count("{") > 10 * MAX_DEPTH
-    if deep or "!" in text or "&" in text or "*" in text:
+    if ("[" in text or "- " in text or "? " in text) and sum(map(text.count, ("[", "- ", "? "))) > MAX_DEPTH:
+        return _find_in_events(name, text)
+    if text.count("{") > 10 * MAX_DEPTH or "!" in text or "&" in text or "*" in text:
         return _find_in_events(name, text)
     return None
 

@@ -6,7 +6,10 @@ See docs/manifests.md, docs/manifests.md#policy.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
@@ -22,7 +25,7 @@ from reconciler.core.fill import (
     secret_names,
 )
 from reconciler.core.hosts import find_host_fault
-from reconciler.core.policy import Policy, find_violation
+from reconciler.core.policy import Policy, find_violation, is_reserved_host
 from reconciler.core.slips import find_meant_variable
 from reconciler.core.urls import (
     ONE_LINE,
@@ -52,18 +55,24 @@ from reconciler.model import (
     Fault,
     Location,
     Problem,
+    Sources,
 )
 from reconciler.text.counts import name_some
 from reconciler.text.variable_name import name_in_variable
 
+T = TypeVar("T")
+
 UPDATE_PATH = "/api/integrations/update-webhooks"  # docs/plug-api.md#the-call
 
 MAX_NAMES = 10  # unknown names reported for one URL: to look up many names among many vars would take hours
-MAX_PLAIN_KEPT = 1024  # sets of webhooks kept; if every manifest writes its own, more would only take memory
+MAX_PLAIN_KEPT = 1024  # sets of inherited webhooks kept
+MAX_SHARED = 1024  # tuples of equal content that environments share
 MAX_FILLED = 4 * len(EVENTS) * MAX_URL_BYTES  # characters that all seven URLs together may have when filled in
 
 _WEBHOOK_KEYS = {event: f"webhooks.{event}" for event in EVENTS}
 _NO_PARTS: frozenset[DestinationPart] = frozenset()
+_NO_VARS: Mapping[str, str] = {}  # most environments name none, and share this one
+_FILE, _LINE, _COLUMN = map(attrgetter, ("file", "line", "column"))
 _DESTINATION_KEYS = frozenset({"api.base_url", "api.body", "api.auth_scheme", "token_env"})
 _LOOPBACK = Fault(
     "is on this machine (loopback), and the setting api.base_url is not",
@@ -83,7 +92,7 @@ class _PlainWebhooks(Struct, frozen=True):
     places: int  # how often names occur in the parts
     fixed: int  # characters of the literal parts
     secrets: tuple[str, ...]  # sorted
-    sources: Mapping[Event, Location]
+    sources: Sources
 
 
 class _PlacedFault(Struct):
@@ -98,12 +107,14 @@ class Resolver:
     """Resolves environments, and gathers their faults, each place once.
 
     `used` has the names of the vars that the URLs of each environment name, with its manifest. It is complete if
-    `knows_names` is true; if it is false, a URL could not be read.
+    `knows_names` is true; if it is false, a URL could not be read. `has_reserved` is true if an environment may have a
+    webhook on a reserved host.
     """
 
     def __init__(self, options: TreeOptions, lines: SourceLines) -> None:
         self.used: set[tuple[frozenset[str], str]] = set()
         self.knows_names = True
+        self.has_reserved = False
         self._options = options
         self._lines = lines
         self._faults: dict[tuple[Location, str, str], _PlacedFault] = {}
@@ -112,6 +123,7 @@ class Resolver:
         self._faulty = False
         self._named: dict[str, str] = {}  # the vars that the environment's URLs name; views group environments by them
         self._plain: dict[tuple[Value | None, ...], _PlainWebhooks | None] = {}
+        self._shared: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self._bad_vars: dict[Location, bool] = {}  # vars that URLs name -> whether a fault of the var is reported
 
     def resolve(self, entry: Entry) -> Desired | None:
@@ -120,11 +132,12 @@ class Resolver:
         self._named = {}
         values = entry.values
         base_url = self._base_url(entry)
-        plain = self._find_plain(tuple(map(values.get, _WEBHOOK_KEYS.values())))
+        plain = self._find_plain(tuple(map(values.get, _WEBHOOK_KEYS.values())), entry.start.file)
         webhooks = None if plain is None else self._fill_plain(plain, entry)
         if plain is None or webhooks is None:
             allow_local = self._options.allow_local_receivers and is_loopback_url(base_url)
             webhooks = self._webhooks(entry, allow_local=allow_local)
+            self.has_reserved = self.has_reserved or any(is_reserved_host(host_of(url)) for url in webhooks.values())
         token_env = self._token_env(entry)
         account_id = values.get("account_id")
         organization_id = values.get("organization_id")
@@ -142,10 +155,10 @@ class Resolver:
             token_env=destination.token_env,
             account_id=None if account_id is None else account_id.value,
             description=None if description is None else description.value,
-            secrets=secret_names("".join(webhooks.values())) if plain is None else plain.secrets,
-            vars={name: self._named[name] for name in sorted(self._named)},
+            secrets=self._share(secret_names("".join(webhooks.values()))) if plain is None else plain.secrets,
+            vars={name: self._named[name] for name in sorted(self._named)} if self._named else _NO_VARS,
             source=entry.start,
-            sources={event: values[key].source for event, key in _WEBHOOK_KEYS.items()}
+            sources=self._make_sources([values[key] for key in _WEBHOOK_KEYS.values()])
             if plain is None
             else plain.sources,
             partner_base_url=self._options.base_url_override or self._options.partner_base_url,
@@ -214,11 +227,25 @@ class Resolver:
             self._report(value, "token_env", message, _hint_at_prefix(value.value, self._options.token_prefix), entry)
         return str(value.value)
 
-    # The fast path. Most environments inherit all seven webhooks, with nothing wrong. Their templates are parsed once
-    # for all of them, and the seven URLs are filled in and checked together. For anything unusual these functions
+    def _make_sources(self, values: Sequence[Value]) -> Sources:
+        files = tuple(map(_FILE, values))
+        lines, columns = self._share(tuple(map(_LINE, values))), self._share(tuple(map(_COLUMN, values)))
+        return Sources(files if len(set(files)) > 1 else files[:1], lines, columns)
+
+    def _share(self, given: tuple[T, ...]) -> tuple[T, ...]:
+        """Return an equal tuple that other environments have too: thousands need it, and few differ."""
+        if len(self._shared) < MAX_SHARED:
+            return self._shared.setdefault(given, given)
+        return self._shared.get(given, given)
+
+    # The fast path. Most environments have nothing wrong in their seven webhooks. Their templates are parsed, filled in
+    # and checked together, and those that all are inherited are parsed once. For anything unusual these functions
     # return None, and `_webhooks` checks the URLs one by one and reports what is wrong.
 
-    def _find_plain(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
+    def _find_plain(self, values: tuple[Value | None, ...], file: str) -> _PlainWebhooks | None:
+        """Return the webhooks if nothing is wrong in them. `file` is the manifest."""
+        if any(value is not None and value.file == file for value in values):
+            return self._make_plain(values)  # no other manifest has this one's own webhook
         if values not in self._plain:
             if len(self._plain) == MAX_PLAIN_KEPT:
                 self._plain.clear()
@@ -240,24 +267,14 @@ class Resolver:
             names=frozenset(template.names),
             places=sum(template.names.values()),
             fixed=sum(map(len, template.parts[::2])),
-            secrets=tuple(sorted(template.secrets)),
-            sources={event: value.source for event, value in zip(EVENTS, given, strict=True)},
+            secrets=self._share(tuple(sorted(template.secrets))),
+            sources=self._make_sources(given),
         )
 
     def _fill_plain(self, plain: _PlainWebhooks, entry: Entry) -> dict[Event, str] | None:
-        self.used.add((plain.names, entry.start.file))
-        known = {}
-        for name in plain.names:
-            value = None if name == ENVIRONMENT else entry.vars.find(name)
-            if name != ENVIRONMENT and (value is None or value.value is None):
-                return None
-            known[name] = entry.name if value is None else value.value
-        if plain.fixed + plain.places * max(map(len, known.values()), default=0) > MAX_FILLED:
-            return None
-        filled = list(plain.parts)
-        filled[1::2] = [known[name] for name in filled[1::2]]
-        lines = "".join(filled)
-        if "/" in "".join(known.values()) and _doubles_slash(plain, known.values(), lines):
+        known: dict[str, str] = {}
+        lines = self._fill_lines(plain, entry, known) if plain.names else plain.parts[0]
+        if lines is None or len(lines) > MAX_FILLED:
             return None
         texts = lines.split("\n")
         hosts = find_plain_hosts(lines)
@@ -266,9 +283,27 @@ class Resolver:
         for host in set(hosts):
             if find_host_fault(host) is not None or find_violation(entry.policy, host.lower()) is not None:
                 return None
+            self.has_reserved = self.has_reserved or is_reserved_host(host)
         known.pop(ENVIRONMENT, None)
         self._named = known
         return dict(zip(EVENTS, texts, strict=False))
+
+    def _fill_lines(self, plain: _PlainWebhooks, entry: Entry, known: dict[str, str]) -> str | None:
+        """Return the seven URLs as lines, and add to `known` the values that are filled in."""
+        self.used.add((plain.names, entry.start.file))
+        for name in plain.names:
+            value = None if name == ENVIRONMENT else entry.vars.find(name)
+            if name != ENVIRONMENT and (value is None or value.value is None):
+                return None
+            known[name] = entry.name if value is None else value.value
+        if plain.fixed + plain.places * max(map(len, known.values())) > MAX_FILLED:
+            return None
+        filled = list(plain.parts)
+        filled[1::2] = [known[name] for name in filled[1::2]]
+        lines = "".join(filled)
+        if "/" in "".join(known.values()) and _doubles_slash(plain, known.values(), lines):
+            return None
+        return lines
 
     def _webhooks(self, entry: Entry, *, allow_local: bool) -> dict[Event, str]:
         webhooks: dict[Event, str] = {}
@@ -438,6 +473,7 @@ def _doubles_slash(plain: _PlainWebhooks, values: Iterable[str], lines: str) -> 
     return at_edge and lines.count("//") != "x".join(plain.parts[::2]).count("//")
 
 
+@lru_cache(maxsize=1024)  # most environments share one
 def _endpoint(base_url: str) -> str:
     return base_url.rstrip("/") + UPDATE_PATH
 

@@ -5,33 +5,42 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 
 from reconciler.core.fill import secret_names
-from reconciler.manifests.merged import Entry, TreeOptions
+from reconciler.manifests.merged import Entry, Named, TreeOptions, Value
 from reconciler.manifests.resolve import default_token_env
 from reconciler.model import EVENTS, Desired, Event, Location, Problem
 from reconciler.text.counts import name_some
 
-COMPARED_KEYS = ("token_env", "account_id", "organization_id")  # no two environments may share one
+_COMPARED_KEYS = ("token_env", "account_id", "organization_id")  # no two environments may share one
 _NO_NAMES: frozenset[str] = frozenset()
+_NO_VALUES: Mapping[str, Value] = {}  # most manifests give no compared key, and share this one
 
 
-def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Problem]:
+def keep_compared(entry: Entry, desired: Desired | None, options: TreeOptions) -> Named:
+    """Return what is compared of a manifest. `desired` is the environment that it resolved to, if it has no fault."""
+    given = entry.values.get("token_env")
+    if desired is not None:
+        token_env: str | None = desired.token_env
+    else:
+        token_env = default_token_env(entry.name, options.token_prefix) if given is None else given.value
+    compared = {key: entry.values[key] for key in _COMPARED_KEYS if key in entry.values}
+    return Named(entry.name, entry.start, entry.policy, token_env, compared or _NO_VALUES)
+
+
+def find_shared(entries: Sequence[Named], options: TreeOptions) -> Iterator[Problem]:
     """Yield a problem for environments with the same name, `token_env`, `account_id` or `organization_id`."""
     unique = list(_unique(entries))
     yield from _find_same_names(entries)
     from_file = options.tokens_file_environments
 
-    def token_env(entry: Entry) -> str | None:
-        value = entry.values.get("token_env")
-        return default_token_env(entry.name, options.token_prefix) if value is None else value.value
-
-    def text_of(key: str, entry: Entry) -> str | None:
+    def text_of(key: str, entry: Named) -> str | None:
         value = entry.values.get(key)
         return None if value is None else value.value
 
     for name, hint, value_of in (
-        ("token_env", "each company has its own token", token_env),
+        ("token_env", "each company has its own token", attrgetter("token_env")),
         ("account_id", "each environment is one account", partial(text_of, "account_id")),
         ("organization_id", "each environment is one company", partial(text_of, "organization_id")),
     ):
@@ -42,7 +51,7 @@ def find_shared(entries: Sequence[Entry], options: TreeOptions) -> Iterator[Prob
             yield from _report_sharing(name, hint, sharing, shared)
 
 
-def _unique(entries: Sequence[Entry]) -> Iterator[Entry]:
+def _unique(entries: Sequence[Named]) -> Iterator[Named]:
     seen: set[str] = set()
     for entry in entries:
         if entry.name not in seen:
@@ -50,17 +59,19 @@ def _unique(entries: Sequence[Entry]) -> Iterator[Entry]:
             yield entry
 
 
-def _group(entries: Iterable[Entry], value_of: Callable[[Entry], str | None]) -> Iterator[tuple[str, list[Entry]]]:
-    groups: dict[str, list[Entry]] = defaultdict(list)
+def _group(entries: Iterable[Named], value_of: Callable[[Named], str | None]) -> Iterable[tuple[str, list[Named]]]:
+    """Return the values that several environments have, with these. Few have any, so only these get a list."""
+    first: dict[str, Named] = {}
+    groups: dict[str, list[Named]] = {}
     for entry in entries:
         value = value_of(entry)
-        if value is not None:
-            groups[value].append(entry)
-    return ((shared, sharing) for shared, sharing in groups.items() if len(sharing) > 1)
+        if value is not None and (other := first.setdefault(value, entry)) is not entry:
+            groups.setdefault(value, [other]).append(entry)
+    return groups.items()
 
 
-def _find_same_names(entries: Sequence[Entry]) -> Iterator[Problem]:
-    first: dict[str, Entry] = {}
+def _find_same_names(entries: Sequence[Named]) -> Iterator[Problem]:
+    first: dict[str, Named] = {}
     for entry in entries:
         other = first.setdefault(entry.name, entry)
         if other is not entry:
@@ -69,7 +80,7 @@ def _find_same_names(entries: Sequence[Entry]) -> Iterator[Problem]:
             yield Problem.at(entry.start, "environment", message, "names are unique over the tree")
 
 
-def _report_sharing(key: str, hint: str, sharing: Sequence[Entry], shared: str) -> Iterator[Problem]:
+def _report_sharing(key: str, hint: str, sharing: Sequence[Named], shared: str) -> Iterator[Problem]:
     """Yield a problem at the place of each value but the first. A value in the defaults is one place, reported once.
 
     A default value has no place: it is made of the environment's name, and is reported at that name.

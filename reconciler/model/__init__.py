@@ -16,6 +16,7 @@ from reconciler.model.manifest import (
     Destination,
     DestinationPart,
     Event,
+    Sources,
     Webhooks,
 )
 from reconciler.model.plan import (
@@ -115,6 +116,7 @@ __all__ = [
     "Shard",
     "ShownEnvironment",
     "Snapshot",
+    "Sources",
     "Stored",
     "Unprinted",
     "Webhooks",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -26,7 +26,34 @@ class Event(StrEnum):
 EVENTS: tuple[Event, ...] = tuple(Event)
 
 
+_NUMBERS: Mapping[str, int] = {event: number for number, event in enumerate(EVENTS)}
+
 Webhooks: TypeAlias = Mapping[Event, str]
+
+
+class Sources(Mapping[Event, Location]):
+    """The places of an environment's seven webhooks. A `Location` is made only when it is looked up.
+
+    `lines` and `columns` have a number for each of `EVENTS`; many environments can share them. `files` has a name for
+    each, or only one if it is that of all.
+    """
+
+    __slots__ = ("_columns", "_files", "_lines")
+
+    def __init__(self, files: Sequence[str], lines: Sequence[int], columns: Sequence[int]) -> None:
+        self._files = files
+        self._lines = lines
+        self._columns = columns
+
+    def __getitem__(self, event: Event) -> Location:
+        number = _NUMBERS[event]
+        return Location(self._files[number % len(self._files)], self._lines[number], self._columns[number])
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(EVENTS)
+
+    def __len__(self) -> int:
+        return len(EVENTS)
 
 
 class AuthScheme(StrEnum):

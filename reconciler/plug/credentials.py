@@ -132,7 +132,7 @@ class EnvironCredentials:
         self._tokens_file = tokens_file or {}
         self._secrets_file = secrets_file or SecretValues()
         self._allow_local_receivers = allow_local_receivers
-        self._facts: dict[Secret, TokenFacts] = {}
+        self._facts: dict[str, TokenFacts] = {}
 
     def token(self, desired: Desired) -> Secret | None:
         """Return the token from the variable `token_env`, else from the tokens file.
@@ -188,9 +188,10 @@ class EnvironCredentials:
 
     def _read(self, token: Secret) -> TokenFacts:
         """Return the facts of a token, which is read once: a plan needs them twice, and an apply more often."""
-        facts = self._facts.get(token)
+        value = token.reveal()
+        facts = self._facts.get(value)
         if facts is None:
-            facts = self._facts[token] = read_token(token)
+            facts = self._facts[value] = read_token(token)
         return facts
 
     def fill(self, desired: Desired) -> dict[Event, str]:

@@ -154,12 +154,12 @@ def _find_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Pro
 
 
 def _find_account_guards(planned: Planned, given: GuardInput, now: datetime) -> list[Problem]:
+    shared = given.credentials.find_shared_accounts(given.desired)
     putting = find_token_uses(find_putting(planned), given.credentials)
+    if not putting:
+        return list(shared)
     rules = make_fleet_rules(given.desired, given.credentials, given.accepted, given.way)
-    return [
-        *given.credentials.find_shared_accounts(given.desired),
-        *find_account_problems(AccountBook(planned.fleet.heads), putting, now, rules),
-    ]
+    return [*shared, *find_account_problems(AccountBook(planned.fleet.heads), putting, now, rules)]
 
 
 def find_token_uses(desired: Iterable[Desired], credentials: CredentialChecks) -> list[TokenUse]:

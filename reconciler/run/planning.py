@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.core.digest import digest_of
-from reconciler.core.planner import Fleet, PlanInput, Planned, describe_future_records, make_plan
+from reconciler.core.planner import Fleet, PlanInput, Planned, describe_future_records, make_plan, share_texts
 from reconciler.core.selection import select
 from reconciler.core.urls import is_loopback_url
 from reconciler.core.where import find_apis
@@ -126,7 +126,8 @@ def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope)
     """
     begun = time.monotonic()
     manifests = frozenset(one.environment for one in desired)
-    found = store.read_changes()
+    whole = {one.environment: one for one in desired}
+    found = store.read_changes(shrink=lambda head: share_texts(head, whole.get(head.environment)))
     selected = select(scope.globs, found.heads.keys() | found.faults.keys() | manifests, scope.shard)
     if scope.names is not None:
         selected = selected.intersection(scope.names)
@@ -137,5 +138,4 @@ def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope)
     logger.info(
         "state: read %d documents from %s in %.2f s", len(found.heads), store.location, time.monotonic() - begun
     )
-    whole = {one.environment: one for one in desired}
     return Fleet(manifests, found.heads, unreadable, found.snapshot, whole), selected

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from reconciler.errors import StateError
 from reconciler.io.progress import counted
 from reconciler.model import Head, Snapshot
-from reconciler.ports import Changes
+from reconciler.ports import Changes, Shrink, keep_head
 
 # a head with the mark of the version that was read, or why it can't be read; None if the document is gone
 Found: TypeAlias = tuple[Head, Hashable] | StateError | None
@@ -19,8 +19,11 @@ def find_changes(
     marks: Mapping[str, Hashable],
     epoch: int | None,
     read: Callable[[Sequence[str]], Iterable[Found]],
+    shrink: Shrink = keep_head,
 ) -> Changes:
     """Read the documents that differ from a snapshot. `read` returns one result for each name, in the same order.
+
+    Each head is shrunk before the next one is taken, so `read` should yield them one by one.
 
     `marks` has each document's mark as it is now, or None if the mark is known only after the document is read.
     `epoch` must have been taken before the marks.
@@ -35,5 +38,5 @@ def find_changes(
         elif isinstance(found, StateError):
             faults[name] = found
         else:
-            heads[name], now[name] = found
+            heads[name], now[name] = shrink(found[0]), found[1]
     return Changes(Snapshot(now, epoch), heads, frozenset(gone), faults)

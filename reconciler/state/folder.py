@@ -36,7 +36,7 @@ from reconciler.io.files import (
     write_new,
 )
 from reconciler.model import Original, Snapshot, Stored
-from reconciler.ports import Changes, Write, WriteAccess, WriteResult
+from reconciler.ports import Changes, Shrink, Write, WriteAccess, WriteResult, keep_head
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
@@ -140,13 +140,15 @@ class FolderStore:
     def read_originals(self, environments: Iterable[str]) -> dict[str, Original]:
         return self._read_each(environments, decode_original)
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
         epoch = self._epoch
         if since is not None and since.epoch == epoch:
             return Changes(since)
         names, patience = self.names(), Patience()
         marks = {name: None if since is None else self._find_mark(name) for name in names}
-        found = find_changes(since, marks, epoch, lambda changed: [self._read_head(one, patience) for one in changed])
+        found = find_changes(
+            since, marks, epoch, lambda changed: (self._read_head(one, patience) for one in changed), shrink
+        )
         logger.info("state: %s: read %d of %d documents", self._path, len(found.heads), len(names))
         return found
 

@@ -30,7 +30,7 @@ from reconciler.io.git.command import NO_REASON, GitError, GitFailed, GitUnusabl
 from reconciler.io.git.scratch import REMOTE, ScratchRepository
 from reconciler.io.git.tip import find_commit
 from reconciler.model import Document, Original, Snapshot, Stored
-from reconciler.ports import Changes, Write, WriteAccess, WriteResult
+from reconciler.ports import Changes, Shrink, Write, WriteAccess, WriteResult, keep_head
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
@@ -197,7 +197,7 @@ class GitStore:
         self._unread = False
         return originals
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
         if since is not None and since.epoch == self._epoch:
             # No other run pushed between our pushes. A run that pushes after our last push has seen what we wrote.
             return Changes(since)
@@ -208,7 +208,7 @@ class GitStore:
                 # The tip stays unread: an apply still reads all of it, and its write conflicts if the branch moved.
                 self._unread = True
             marks = {name: blob.object_id for name, blob in tip.blobs.items()}
-            found = find_changes(since, marks, self._epoch, lambda changed: self._read_heads(tip, changed))
+            found = find_changes(since, marks, self._epoch, lambda changed: self._read_heads(tip, changed), shrink)
         logger.info("state: %s: read %d of %d documents", self.location, len(found.heads), len(marks))
         return found
 

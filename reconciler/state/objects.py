@@ -25,7 +25,7 @@ from reconciler.core.urls import is_loopback_url
 from reconciler.errors import Conflict, Corrupt, InputError, NewerFormat, StateError, Unreachable
 from reconciler.io.progress import counted
 from reconciler.model import Original, Problem, Snapshot, Stored
-from reconciler.ports import Changes, Write, WriteAccess, WriteResult
+from reconciler.ports import Changes, Shrink, Write, WriteAccess, WriteResult, keep_head
 from reconciler.state.changes import Found, find_changes
 from reconciler.state.document import (
     MAX_BYTES,
@@ -160,9 +160,9 @@ class ObjectStore:
 
         return self._read_each(environments, decode)
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
         marks = {name: entry["e_tag"] for name, entry in self._list().items()}
-        found = find_changes(since, marks, None, lambda changed: self._map(self._read_head, changed))
+        found = find_changes(since, marks, None, lambda changed: self._map(self._read_head, changed), shrink)
         logger.info("state: %s: read %d of %d documents", self._url, len(found.heads), len(marks))
         return found
 

@@ -209,6 +209,14 @@ def test_what_another_wrote_before_our_write_is_found_after_it(store: StateStore
     assert (set(found.gone), dict(found.faults)) == ({"forgotten"}, {})
 
 
+def test_each_head_is_kept_as_it_was_shrunk(store: StateStore) -> None:
+    """So a caller never has the whole heads of a large fleet in memory."""
+    put(store, document("a"))
+    put(store, document("b"))
+    found = store.read_changes(None, lambda head: replace(head, lineage=f"short-{head.environment}"))
+    assert {name: head.lineage for name, head in found.heads.items()} == {"a": "short-a", "b": "short-b"}
+
+
 def test_nothing_is_found_twice_and_an_old_text_is_a_change(store: StateStore, other: StateStore) -> None:
     """Our own writes may be reported once or not at all."""
     version = put(other, document("theirs"))

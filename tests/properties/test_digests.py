@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 
 from hypothesis import event, given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.core.digest import manifests_digest
 from reconciler.core.planner import PlanInput, make_plan
 from reconciler.core.record import adopt
 from reconciler.core.urls import host_of
@@ -144,3 +147,25 @@ def test_a_changed_destination_is_an_update_with_before_and_after(fleet: Fleet) 
         for change in one.destination_changes:
             assert change.before == getattr(was, change.part)
             assert change.after == getattr(one.destination, change.part)
+
+
+@given(st.lists(st.text(max_size=8) | st.sampled_from([chr(code) for code in range(0x81)]), max_size=4))
+def test_the_digest_is_over_canonical_json(texts: list[str]) -> None:
+    """Every character is escaped as the standard library does it, so that digests never differ between versions."""
+    desired = [
+        make_desired(f"e{number}", webhooks=dict.fromkeys(EVENTS, text), organization_id=text)
+        for number, text in enumerate(texts)
+    ]
+    values = [
+        [
+            one.environment,
+            one.wave,
+            [one.endpoint, str(one.body), str(one.auth_scheme), one.token_env],
+            one.account_id,
+            one.organization_id,
+            list(one.webhooks.values()),
+        ]
+        for one in desired
+    ]
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    assert manifests_digest(desired) == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.fill import fill_secrets, fill_vars, parse_template, secret_names
+from reconciler.core.fill import TemplateFault, fill_secrets, fill_vars, parse_template, secret_names
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 LITERALS = st.text(max_size=12)
@@ -39,3 +41,24 @@ def test_a_secret_is_filled_in_as_it_is(before: str, name: str, value: str, afte
     text = f"{doubled(before)}{{secret:{name}}}{doubled(after)}"
     assert secret_names(text) == (name,)
     assert fill_secrets(text, lambda asked: value) == before + value + after
+
+
+PIECES = st.sampled_from(["{", "}", "{{", "}}", "{a}", "{b-c}", "{secret:A}", "{ }", "x", "\n", "é/"])
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_braces_are_read_from_the_left(text: str) -> None:
+    """Pairs are literal braces, a name between single ones is a placeholder, and anything else is refused."""
+    parts = [""]
+    valid = True
+    for piece in re.findall(r"\{\{|\}\}|\{[^{}]*\}|[{}]|[^{}]+", text):
+        if piece in ("{a}", "{b-c}"):
+            parts += [piece[1:-1], ""]
+        else:
+            valid = valid and (piece in ("{{", "}}", "{secret:A}") or not {*piece} & {*"{}"})
+            parts[-1] += piece
+    try:
+        assert parse_template(text).parts == tuple(parts)
+        assert valid
+    except TemplateFault:
+        assert not valid

@@ -21,7 +21,7 @@ STANDARD = frozenset(
     {
         "__future__", "base64", "binascii", "collections", "collections.abc", "datetime",
         "difflib", "enum", "fnmatch", "functools", "hashlib", "html", "ipaddress", "itertools", "json", "msgspec",
-        "msgspec.structs", "re", "typing", "unicodedata",
+        "msgspec.json", "msgspec.structs", "re", "typing", "unicodedata",
     }
 )  # fmt: skip
 THIRD_PARTY = {"core/changes.py": "deepdiff"}  # It compares values alone.

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.core.observe import EventComparison, Observation, Verdict
-from reconciler.core.planner import PlanInput, Planned, make_plan, plan_environment
+from reconciler.core.planner import PlanInput, Planned, make_plan, plan_environment, share_texts
 from reconciler.core.record import Claim, adopt, begin_intent, confirm
 from reconciler.model import (
     EVENTS,
@@ -23,6 +23,7 @@ from reconciler.model import (
     EnvironmentPlan,
     Event,
     Fingerprint,
+    Head,
     Reason,
     Shard,
 )
@@ -50,6 +51,28 @@ def test_an_environment_never_applied_is_created_with_seven_changes() -> None:
     assert [(change.event, change.before) for change in planned.changes] == [(event, None) for event in EVENTS]
     assert [change.source for change in planned.changes] == [SECRET.sources[event] for event in EVENTS]
     assert (planned.serial, planned.lineage) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("desired", "shared"),
+    [
+        (SECRET, True),
+        (replace(SECRET, endpoint="https://other.example.com"), True),
+        (replace(SECRET, webhooks={**SECRET.webhooks, Event.MESSAGE_STATUS: "https://other.example.com"}), False),
+        (None, False),
+    ],
+)
+def test_applied_webhooks_are_kept_once_if_they_are_wanted(desired: Desired | None, shared: bool) -> None:
+    """The head is equal to the one that was read, whatever else differs."""
+    for read in (applied(), begin_intent(applied(), SECRET, Claim("i", "l", START, 900, By()))):
+        assert read.applied is not None
+        assert read.applied.webhooks is not SECRET.webhooks  # a state is never read into the object of a manifest
+        kept = share_texts(read, desired)
+        assert kept == read
+        assert kept.applied is not None
+        assert (desired is not None and kept.applied.webhooks is desired.webhooks) == shared
+    never = Head("production", "l", 1)
+    assert share_texts(never, desired) == never
 
 
 def test_an_environment_without_a_difference_is_a_noop() -> None:

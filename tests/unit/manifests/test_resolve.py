@@ -59,7 +59,7 @@ POLICIES = st.sampled_from(
 class OneByOne(Resolver):
     """A resolver without the fast path."""
 
-    def _find_plain(self, values: tuple[Value | None, ...]) -> _PlainWebhooks | None:
+    def _find_plain(self, values: tuple[Value | None, ...], file: str) -> _PlainWebhooks | None:
         return None
 
 
@@ -80,19 +80,19 @@ def _flat(used: set[tuple[frozenset[str], str]]) -> set[tuple[frozenset[str], st
 def entries(draw: st.DrawFn) -> list[Entry]:
     """Draw three environments, which share webhooks or have their own."""
     shared = {
-        f"webhooks.{event}": Value(text, Location("manifests/_defaults.yaml", at, 3))
+        f"webhooks.{event}": Value(text, "manifests/_defaults.yaml", at, 3)
         for at, (event, text) in enumerate(zip(EVENTS, draw(SEVEN), strict=True), 1)
     }
     made = []
     for number in range(3):
         file = f"manifests/e{number}.yaml"
         named = {
-            name: Value(draw(VARS), Location(file, 1, at))
+            name: Value(draw(VARS), file, 1, at)
             for at, name in enumerate(sorted(draw(st.sets(st.sampled_from(["host", "more"])))), 1)
         }
         values = {}
         if draw(st.booleans()):
-            values[f"webhooks.{draw(st.sampled_from(EVENTS))}"] = Value(draw(TEXTS | st.none()), Location(file, 2, 2))
+            values[f"webhooks.{draw(st.sampled_from(EVENTS))}"] = Value(draw(TEXTS | st.none()), file, 2, 2)
         place = Location(file, 1, 1)
         merged = {**shared, **values}
         broken, own = draw(st.booleans()), draw(st.booleans())
@@ -105,18 +105,34 @@ def entries(draw: st.DrawFn) -> list[Entry]:
 def test_all_at_once_finds_what_one_by_one_finds(made: list[Entry]) -> None:
     """Environments, errors, warnings and places are equal."""
     assert "_find_plain" in vars(Resolver)  # else both would take the fast path
-    assert resolve(Resolver(OPTIONS, SourceLines()), made) == resolve(OneByOne(OPTIONS, SourceLines()), made)
+    found = resolve(Resolver(OPTIONS, SourceLines()), made)
+    assert found == resolve(OneByOne(OPTIONS, SourceLines()), made)
+    for entry, desired in zip(made, found[0], strict=True):
+        if desired is not None:
+            assert desired.sources == {event: entry.values[f"webhooks.{event}"].source for event in EVENTS}
+
+
+@pytest.mark.parametrize("kind", [Resolver, OneByOne])
+@pytest.mark.parametrize("host", ["hooks.acme.com.br", "hooks.EXAMPLE.com", "hooks.example.com:8443"])
+def test_a_reserved_host_of_any_webhook_is_noticed(kind: type[Resolver], host: str) -> None:
+    """Only then are the reserved hosts of the whole fleet listed."""
+    place = Location("manifests/e.yaml", 1, 1)
+    values = {f"webhooks.{event}": Value("https://h.acme.com.br/{environment}", *place) for event in EVENTS}
+    values[f"webhooks.{EVENTS[-1]}"] = Value(f"https://{host}/x", *place)
+    resolver = kind(OPTIONS, SourceLines())
+    assert resolver.resolve(Entry("e", False, values, Policy(), False, place, place, frozenset())) is not None
+    assert resolver.has_reserved == (host != "hooks.acme.com.br")
 
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_the_cache_of_webhooks_is_bounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """A fleet in which everything differs needs no more memory, and has the same result."""
-    place = Location("manifests/e.yaml", 1, 1)
+    defaults, place = "manifests/_defaults.yaml", Location("manifests/e.yaml", 1, 1)
     made = [
         Entry(
             f"e{number}",
             False,
-            {f"webhooks.{event}": Value(f"https://h{number}.acme.com.br/{event}", place) for event in EVENTS},
+            {f"webhooks.{event}": Value(f"https://h{number}.acme.com.br/{event}", defaults, 2, 3) for event in EVENTS},
             Policy(),
             False,
             place,

@@ -16,7 +16,7 @@ from reconciler.core.attempts import Attempt
 from reconciler.core.planner import Fleet, PlanInput, Planned
 from reconciler.errors import Conflict, Unreachable
 from reconciler.model import By, Desired, Document, Fingerprint, Outcome, RunResult, Snapshot
-from reconciler.ports import Changes, Write
+from reconciler.ports import Changes, Shrink, Write, keep_head
 from reconciler.run.accounts import Accounts
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import Stop
@@ -264,10 +264,10 @@ def test_if_the_state_can_not_be_read_again_nothing_is_sent() -> None:
     """The intent is removed, and no further environment is begun."""
 
     class Broken(FaultyStore):
-        def read_changes(self, since: Snapshot | None = None) -> Changes:
+        def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
             if since is not None:
                 raise Unreachable("state: the store did not answer")
-            return super().read_changes(since)
+            return super().read_changes(since, shrink)
 
     bench = Bench()
     bench.store = Broken()
@@ -320,10 +320,10 @@ class CountingStore(FaultyStore):
         self.scans = 0
         self.gate = threading.Event()
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
         self.scans += 1
         assert self.gate.wait(60)
-        return super().read_changes(since)
+        return super().read_changes(since, shrink)
 
 
 def make_accounts(store: FaultyStore, offload: Any = run_here) -> Accounts:

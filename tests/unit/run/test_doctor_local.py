@@ -12,7 +12,7 @@ from reconciler.core.record import adopt
 from reconciler.errors import Unreachable
 from reconciler.model import By, Desired, Fingerprint, Head, Item, ItemState, Snapshot
 from reconciler.plug.credentials import EnvironCredentials
-from reconciler.ports import Changes, Write, WriteAccess
+from reconciler.ports import Changes, Shrink, Write, WriteAccess, keep_head
 from reconciler.run.doctor_local import TokenQuestion, report_partner, report_secrets, report_state, report_tokens
 from tests.acceptance.conftest import canary, make_jwt
 from tests.fakes import START, make_desired
@@ -35,10 +35,10 @@ class Store(MemoryStore):
     def find_write_access(self) -> WriteAccess:
         return self.access
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
         if not self.is_reachable:
             raise Unreachable("state: git:origin/x can't be reached: no network")
-        return super().read_changes(since)
+        return super().read_changes(since, shrink)
 
 
 def states(items: list[Item] | tuple[Item, ...]) -> list[tuple[str, ItemState]]:

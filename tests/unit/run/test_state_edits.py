@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from reconciler.core.record import Claim, adopt, begin_intent, clear, mark_in_doubt
 from reconciler.errors import InputError, Locked, StateError, Unreachable
 from reconciler.model import By, Document, Fingerprint, Snapshot, Stored
-from reconciler.ports import Changes, StateStore, Write
+from reconciler.ports import Changes, Shrink, StateStore, Write, keep_head
 from reconciler.run.state_edits import (
     check_rename,
     copy,
@@ -217,7 +217,7 @@ class UnreachableStore(MemoryStore):
     def read(self, environments: Iterable[str]) -> dict[str, Stored]:
         raise Unreachable("away")
 
-    def read_changes(self, since: Snapshot | None = None) -> Changes:
+    def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
         raise Unreachable("away")
 
 
