@@ -212,8 +212,9 @@ def test_at_most_three_thousand_comments_are_read(hub: FakeGitHub, github: GitHu
 
 
 def pack_spaces(size_bytes: int) -> bytes:
-    """Return a packed JSON text of spaces, a thousandth of its size."""
-    return gzip.compress(b" " * (size_bytes - 2) + b"[]", 9)
+    """Return a packed JSON text of spaces, a thousandth of its size. Each member of it unpacks to a mebibyte."""
+    whole, rest = divmod(size_bytes - 2, 1 << 20)
+    return gzip.compress(b" " * (1 << 20), 9) * whole + gzip.compress(b" " * rest + b"[]", 9)
 
 
 @pytest.mark.parametrize(
