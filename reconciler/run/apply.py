@@ -142,9 +142,10 @@ class _Wave:
         self._begun, self._sending = asyncio.Semaphore(claims), asyncio.Semaphore(width)
         # further workers, because an environment frees both after its last answer and must still write its outcome
         self._workers = min(claims + width, len(environments))
-        putting = (planned.environment for planned in environments if planned.action.puts)
+        # Without a document at the plan there is none to read. The write of the intent finds one that was made since.
+        to_read = (one.environment for one in environments if one.action.puts and one.lineage is not None)
         self._reader = StateReader(
-            context.world.store, context.world.offload, putting, is_over=lambda: bool(context.stop_reason)
+            context.world.store, context.world.offload, to_read, is_over=lambda: bool(context.stop_reason)
         )
 
     def results(self) -> Iterator[EnvironmentResult]:
