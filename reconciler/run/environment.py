@@ -163,7 +163,7 @@ class EnvironmentRun:
         return replace(self._make_unsent(message), remedy=Remedy.UNLOCK)
 
     async def _look_for_doubt(self, written: WriteResult) -> None:
-        """If there was no document at the plan, read the one that is there now instead of our intent: it may be doubt."""
+        """If no document was read before, read the one that is there instead of our intent: it may be in doubt."""
         if self._stored is None and written.landed is False:
             with suppress(StateError):
                 self._stored = await self._read()
