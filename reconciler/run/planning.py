@@ -17,7 +17,7 @@ from reconciler.core.urls import is_loopback_url
 from reconciler.core.where import find_apis
 from reconciler.errors import InputError, SeveralUnreadable
 from reconciler.model import Desired, Document, Head, Shard, Where
-from reconciler.ports import CredentialChecks, StateStore
+from reconciler.ports import Changes, CredentialChecks, StateStore
 
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
@@ -53,14 +53,16 @@ def plan_environments(
     scope: PlanScope = EVERYTHING,
     *,
     location: str | None = None,
+    read_changes: Callable[[], Changes] | None = None,
 ) -> Planned:
     """Read the heads of the whole fleet, and plan the scope. Only the store is called, unless the scope observes.
 
-    `location` is the setting `state` as written; None shows the store's own name.
+    `location` is the setting `state` as written; None shows the store's own name. `read_changes` returns the documents
+    of the store if their read was begun before.
 
     Raises InputError (a glob without a match), StateError (a selected document can't be read).
     """
-    fleet, selected = _read_fleet(desired, store, scope)
+    fleet, selected = _read_fleet(desired, store, scope, read_changes or store.read_changes)
     documents: Mapping[str, Document] = {}
     heads: Mapping[str, Head] = {name: head for name, head in fleet.heads.items() if name in selected}
     if scope.whole or scope.observe is not None:
@@ -119,14 +121,16 @@ def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, loca
     )
 
 
-def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope) -> tuple[Fleet, frozenset[str]]:
+def _read_fleet(
+    desired: Sequence[Desired], store: StateStore, scope: PlanScope, read_changes: Callable[[], Changes]
+) -> tuple[Fleet, frozenset[str]]:
     """Return the heads of all documents, and the names that are selected.
 
     Raises: StateError if a selected document can't be read.
     """
     begun = time.monotonic()
     manifests = frozenset(one.environment for one in desired)
-    found = store.read_changes()
+    found = read_changes()
     selected = select(scope.globs, found.heads.keys() | found.faults.keys() | manifests, scope.shard)
     if scope.names is not None:
         selected = selected.intersection(scope.names)

@@ -42,10 +42,8 @@ class StateReader:
 
         None if it has no document, if it is not one of those to read, or if the run is over. Raises StateError.
         """
-        if environment not in self._wanted:
-            return None
-        async with self._taking:
-            while environment not in self._read and not self._is_over():
+        async with self._taking:  # also without a read, so that no environment overtakes those before it
+            while environment in self._wanted and environment not in self._read and not self._is_over():
                 if environment in self._one_by_one:
                     await self._read_all([environment])
                 else:

@@ -108,6 +108,27 @@ def test_a_cancelled_take_cancels_no_read_of_others() -> None:
     assert store.reads == [2]
 
 
+def test_an_environment_without_a_read_overtakes_no_other() -> None:
+    """The environments of a wave begin in its order."""
+    taken: list[str] = []
+
+    async def offload(call: Callable[[], Returned]) -> Returned:
+        await asyncio.sleep(0)
+        return call()
+
+    async def run() -> None:
+        reader = StateReader(CountingStore(), offload, names(1), lambda: False)
+
+        async def take(name: str) -> None:
+            await reader.take(name)
+            taken.append(name)
+
+        await asyncio.gather(*(take(name) for name in names(3)))
+
+    asyncio.run(run())
+    assert taken == names(3)
+
+
 def test_what_had_no_document_at_the_plan_is_not_read() -> None:
     """The write of its intent finds a document that was made since then."""
     world = World("a", "b")
