@@ -359,7 +359,7 @@ class Session(Struct, dict=True):
                 given,
                 scope,
                 location=self.settings.state,
-                read_changes=early and early.result,
+                read_changes=None if early is None else early.result,
             )
         return replace(planned, plan=replace(planned.plan, warnings=(*planned.plan.warnings, *warnings)))
 
