@@ -32,7 +32,7 @@ if __name__ == "__main__":
 
 import contextlib  # noqa: E402
 
-from reconciler.io.signals import end_on_signals  # noqa: E402
+from reconciler.io.signals import clean_up_rest, end_on_signals  # noqa: E402
 
 
 def main() -> None:
@@ -89,6 +89,7 @@ def _leave(code: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
+    clean_up_rest()  # the folder of a read that nothing has waited for
     os._exit(code)
 
 

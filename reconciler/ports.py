@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.errors import StateError
 from reconciler.model import (
@@ -77,6 +78,10 @@ class Changes(Struct, frozen=True):
     gone: frozenset[str] = frozenset()
     faults: Mapping[str, StateError] = field(default_factory=dict)
 
+    def shrunk(self, shrink: Shrink) -> Changes:
+        """Return the same with what `shrink` makes of each head."""
+        return replace(self, heads={name: shrink(head) for name, head in self.heads.items()})
+
 
 # returns an equal head that takes less memory; called for each head before the next one is read, if a store can
 Shrink: TypeAlias = Callable[[Head], Head]
@@ -119,6 +124,11 @@ class StateStore(Protocol):
     @property
     def gather_s(self) -> float:
         """The seconds that a write may wait for others to join its batch, to save round trips; 0 for no wait."""
+        ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a read mostly waits for a network, so that it may begin before its result is needed."""
         ...
 
     def find_near(self) -> str | None:

@@ -257,6 +257,7 @@ class FaultyStore:
     def __init__(self, gather_s: float = 0.0) -> None:
         self.inner = MemoryStore()
         self.gather_s = gather_s
+        self.is_remote = gather_s > 0
         self.faults: deque[StoreFault | None] = deque()
         self.before_write: Callable[[Sequence[Write]], None] = lambda writes: None
 

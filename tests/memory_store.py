@@ -44,6 +44,10 @@ class MemoryStore:
     def gather_s(self) -> float:
         return 0.0
 
+    @property
+    def is_remote(self) -> bool:
+        return False
+
     def close(self) -> None:
         """Do nothing: no resource is held."""
 

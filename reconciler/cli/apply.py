@@ -120,6 +120,7 @@ def apply(session: Session, flags: ApplyFlags, form: Form, selection: Selection)
     """
     _check_usage(flags, selection)
     check_files(form, session)
+    session.begin_reading_state()
     if session.secret_files.problems and not flags.dry_run:
         raise InputError(problems=(*session.secret_files.problems, *session.tree.errors))
     request = _make_request(session, flags, selection)

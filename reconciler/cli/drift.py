@@ -30,6 +30,7 @@ def drift(session: Session, observe: bool, form: Form, selection: Selection) -> 
       reconciler drift --observe
       reconciler drift --format json -e 'production*'
     """
+    session.begin_reading_state()
     planned = session.plan(PlanScope(selection.globs, selection.shard, session.live_reads(wanted=observe)))
     found = find_all_drift(planned, session.credentials, token_warning_s=session.settings.token_warning)
     for warning in describe_future_records(planned.desired, planned.heads, planned.plan.created_at):

@@ -56,6 +56,7 @@ def plan(session: Session, flags: PlanFlags, form: Form, selection: Selection) -
     from reconciler.run.guards import with_guard_warnings
     from reconciler.run.planning import PlanScope
 
+    session.begin_reading_state()
     scope = PlanScope(selection.globs, selection.shard, session.live_reads(wanted=flags.observe))
     planned = with_guard_warnings(session.plan(scope, requested=flags.reassert), session.guards())
     if flags.out is not None:

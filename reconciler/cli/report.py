@@ -37,6 +37,7 @@ def report(session: Session, out: str | None, check_file: str | None, observe: b
       reconciler check --format json > check.json; reconciler report --check check.json --out fleet.html
     """
     checked = None if check_file is None else _read_check(session, check_file)
+    session.begin_reading_state()
     planned = session.plan(PlanScope(globs, observe=session.live_reads(wanted=observe), whole=True))
     if checked is not None and globs:
         # a failing receiver that no shown environment uses would be counted, but not be on the page

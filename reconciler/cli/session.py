@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.cli.log import StepLog
     from reconciler.core.guards import FirstApply
     from reconciler.core.planner import Planned
+    from reconciler.io.early import EarlyCall
     from reconciler.manifests.history import ManifestHistory
     from reconciler.manifests.merged import Tree, TreeOptions
     from reconciler.model import By, Desired, Problem, SettingPlace
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.plug.partner import HttpObserver
     from reconciler.plug.secret import Secret
     from reconciler.plug.secret_files import SecretValues
-    from reconciler.ports import StateStore
+    from reconciler.ports import Changes, StateStore
     from reconciler.run.context import Interim
     from reconciler.run.guards import GuardInput
     from reconciler.run.importing import AccountReads
@@ -106,6 +107,7 @@ class Session(Struct, dict=True):
     log: StepLog | None = None  # of -v
     interrupts: Interrupts = field(default_factory=Interrupts)
     given_files: GivenFiles | None = None
+    early_read: EarlyCall[Changes] | None = None  # the read of the state that was begun and not used yet
     on_runner: bool = False  # of a step of a workflow: a folder for the state would be lost with the machine
 
     def start_log(self, count: int) -> None:
@@ -159,10 +161,25 @@ class Session(Struct, dict=True):
                 raise InputError.of("state", *fault)
         return opened
 
+    def begin_reading_state(self) -> None:
+        """Begin to read a remote state for the next plan, while the manifests are read.
+
+        A fault of the state is reported by the plan, so that those of the manifests come first, as without this call.
+        """
+        with suppress(InputError):
+            if self.store.is_remote:
+                from reconciler.io.early import EarlyCall
+
+                self.early_read = EarlyCall(self.store.read_changes)
+
     def close(self) -> None:
-        """Close the store, if one was opened."""
-        if "store" in self.__dict__:
+        """Close the store, if one was opened, when no read that was begun needs it any more."""
+        if "store" not in self.__dict__:
+            return
+        if self.early_read is None:
             self.store.close()
+        else:
+            self.early_read.when_done(self.store.close)
 
     # --- manifests and credentials -----------------------------------------------------------------
 
@@ -355,6 +372,7 @@ class Session(Struct, dict=True):
         from reconciler.run.planning import plan_environments
 
         desired = self.desired
+        early, self.early_read = self.early_read, None  # a later plan reads the state again
         given = PlanInput(
             now=now or self.clock.now().replace(microsecond=0),
             max_age_s=self.settings.max_age,
@@ -365,7 +383,13 @@ class Session(Struct, dict=True):
         # the reads of accounts make reference cycles, so the collector stays on for them
         with watch_state("reading the state"), without_collector() if scope.observe is None else nullcontext():
             planned = plan_environments(
-                desired, self.store, self.credentials, given, scope, location=self.settings.state
+                desired,
+                self.store,
+                self.credentials,
+                given,
+                scope,
+                location=self.settings.state,
+                read_changes=None if early is None else lambda shrink: early.result().shrunk(shrink),
             )
         return replace(planned, plan=replace(planned.plan, warnings=(*planned.plan.warnings, *warnings)))
 

@@ -14,6 +14,11 @@ Watcher = Callable[[int, int, str], None]
 _watcher: ContextVar[Watcher | None] = ContextVar("_watcher", default=None)
 
 
+def find_watcher() -> Watcher | None:
+    """Return the watcher of the block that this thread or task is in; None if there is none."""
+    return _watcher.get()
+
+
 @contextmanager
 def watching(watcher: Watcher) -> Iterator[None]:
     """Call `watcher` for each item that is counted within the block, in this thread and the tasks that it starts."""

@@ -44,6 +44,13 @@ def forget_clean_up(clean_up: Callable[[], None]) -> None:
     _clean_ups.pop(clean_up, None)
 
 
+def clean_up_rest() -> None:
+    """Do the remembered clean-ups, before the process ends without unwinding or while a thread still works."""
+    for clean_up in list(_clean_ups):
+        with contextlib.suppress(OSError):
+            clean_up()
+
+
 def end_on_signals() -> None:
     """End the process at a signal from now on. Does nothing in a thread, where no handler can be set."""
     _install(_end_idle)
@@ -117,7 +124,5 @@ def _end_idle(_number: int, _frame: FrameType | None) -> None:
 def _end(words: str) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"{words}\n".encode())
-    for clean_up in list(_clean_ups):
-        with contextlib.suppress(OSError):
-            clean_up()
+    clean_up_rest()
     os._exit(INTERRUPTED)

@@ -40,6 +40,8 @@ from reconciler.run.reader import StateReader
 logger = logging.getLogger(__name__)
 
 INTENTS_AHEAD_FACTOR = 25  # times the concurrency; so many are sent in a minute or two, well within a lease
+# times the concurrency, if writes are not gathered: before a PUT, an object store takes up to twice as long as the PUT
+FLEET_FACTOR = 4
 FLEET = 100  # environments in a wave; from this number on, intents are written ahead of their slots
 
 
@@ -161,9 +163,10 @@ class _Wave:
         self._begun, self._sending = asyncio.Semaphore(claims), asyncio.Semaphore(width)
         # further workers, because an environment frees both after its last answer and must still write its outcome
         self._workers = min(claims + width, len(environments))
-        putting = (planned.environment for planned in environments if planned.action.puts)
+        # Without a document at the plan there is none to read. The write of the intent finds one that was made since.
+        to_read = (one.environment for one in environments if one.action.puts and one.lineage is not None)
         self._reader = StateReader(
-            context.world.store, context.world.offload, putting, is_over=lambda: bool(context.stop_reason)
+            context.world.store, context.world.offload, to_read, is_over=lambda: bool(context.stop_reason)
         )
 
     def results(self) -> Iterator[EnvironmentResult]:
@@ -255,14 +258,14 @@ class _Wave:
     def _find_claims(self, width: int) -> int:
         """Return how many environments may be between the write of their intent and their last answer.
 
-        In a fleet, intents are written while other PUTs are in flight, so that no slot stays unused while a disk syncs.
-        If a write costs a round trip, one write carries the intents of all environments that fit into a lease. After a
-        signal or `max_failures`, an intent without a PUT is removed and its environment is `skipped`. In a small wave
-        no intent is written ahead, because it would gain nothing.
+        In a fleet, intents are written while other PUTs are in flight, so that no slot stays unused while a disk syncs
+        or an object store answers. If writes are gathered, one write carries the intents of all environments that fit
+        into a lease. After a signal or `max_failures`, an intent without a PUT is removed and its environment is
+        `skipped`. In a small wave no intent is written ahead, because it would gain nothing.
         """
         if self._context.writer.gathers:
             return INTENTS_AHEAD_FACTOR * width
-        return 2 * width if len(self._environments) >= FLEET else width
+        return FLEET_FACTOR * width if len(self._environments) >= FLEET else width
 
     def _find_width(self) -> int:
         """Return how many PUTs may be in flight.

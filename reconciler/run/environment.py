@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -154,11 +155,18 @@ class EnvironmentRun:
             again = await self._run.write(self._planned.environment, withdrawn, ours)
             kept = again.error is not None and not again.landed and not isinstance(again.error, Conflict)
         if not kept:
+            await self._look_for_doubt(written)
             return self._make_unclaimed(fault)
         self._note_trouble(halt=True)
         where = "could not be removed again" if written.landed else "may be in the state"
         message = f"not sent: the intent could not be written: {fault}. It {where}. {self._advise_unlock(ours)}"
         return replace(self._make_unsent(message), remedy=Remedy.UNLOCK)
+
+    async def _look_for_doubt(self, written: WriteResult) -> None:
+        """If no document was read before, read the one that is there instead of our intent: it may be in doubt."""
+        if self._stored is None and written.landed is False:
+            with suppress(StateError):
+                self._stored = await self._read()
 
     def _make_unclaimed(self, fault: StateError) -> EnvironmentResult:
         """Return the result without an intent, and so without a PUT."""

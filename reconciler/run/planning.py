@@ -17,7 +17,7 @@ from reconciler.core.urls import is_loopback_url
 from reconciler.core.where import find_apis
 from reconciler.errors import InputError, SeveralUnreadable
 from reconciler.model import Desired, Document, Head, Shard, Where
-from reconciler.ports import CredentialChecks, StateStore
+from reconciler.ports import Changes, CredentialChecks, Shrink, StateStore
 
 if TYPE_CHECKING:
     from reconciler.core.observe import Observation
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # takes the selected environments and their documents, and returns an observation of each
 Observe: TypeAlias = "Callable[[Sequence[Desired], Mapping[str, Document]], Mapping[str, Observation]]"
+
+ReadChanges: TypeAlias = Callable[[Shrink], Changes]
 
 
 class PlanScope(Struct, frozen=True):
@@ -53,14 +55,18 @@ def plan_environments(
     scope: PlanScope = EVERYTHING,
     *,
     location: str | None = None,
+    read_changes: ReadChanges | None = None,
 ) -> Planned:
     """Read the heads of the whole fleet, and plan the scope. Only the store is called, unless the scope observes.
 
-    `location` is the setting `state` as written; None shows the store's own name.
+    `location` is the setting `state` as written; None shows the store's own name. `read_changes` returns the documents
+    of the store if their read was begun before.
 
     Raises InputError (a glob without a match), StateError (a selected document can't be read).
     """
-    fleet, selected = _read_fleet(desired, store, scope)
+    fleet, selected = _read_fleet(
+        desired, store, scope, read_changes or (lambda shrink: store.read_changes(shrink=shrink))
+    )
     documents: Mapping[str, Document] = {}
     heads: Mapping[str, Head] = {name: head for name, head in fleet.heads.items() if name in selected}
     if scope.whole or scope.observe is not None:
@@ -119,7 +125,9 @@ def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, loca
     )
 
 
-def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope) -> tuple[Fleet, frozenset[str]]:
+def _read_fleet(
+    desired: Sequence[Desired], store: StateStore, scope: PlanScope, read_changes: ReadChanges
+) -> tuple[Fleet, frozenset[str]]:
     """Return the heads of all documents, and the names that are selected.
 
     Raises: StateError if a selected document can't be read.
@@ -127,7 +135,7 @@ def _read_fleet(desired: Sequence[Desired], store: StateStore, scope: PlanScope)
     begun = time.monotonic()
     manifests = frozenset(one.environment for one in desired)
     whole = {one.environment: one for one in desired}
-    found = store.read_changes(shrink=lambda head: share_texts(head, whole.get(head.environment)))
+    found = read_changes(lambda head: share_texts(head, whole.get(head.environment)))
     selected = select(scope.globs, found.heads.keys() | found.faults.keys() | manifests, scope.shard)
     if scope.names is not None:
         selected = selected.intersection(scope.names)

@@ -91,6 +91,10 @@ class FolderStore:
     def gather_s(self) -> float:
         return 0.0
 
+    @property
+    def is_remote(self) -> bool:
+        return False
+
     def close(self) -> None:
         """End the threads that sync, if any were started."""
         if self._pool is not None:

@@ -155,6 +155,10 @@ class GitStore:
         return GATHER_S
 
     @property
+    def is_remote(self) -> bool:
+        return True
+
+    @property
     def _ref(self) -> str:
         return f"{BRANCHES}{self._branch}"
 

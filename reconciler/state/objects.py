@@ -48,7 +48,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 RETRY_FOR = timedelta(seconds=60)
-PARALLEL = 32  # requests at a time; a round trip takes tens of milliseconds
+PARALLEL = 64  # requests at a time; a round trip takes tens of milliseconds
 TOMBSTONE = "reconciler.state/1 forgotten"
 MAX_TOMBSTONE_BYTES = 127  # smaller than any document, so the sizes in a list show which objects may be tombstones
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -77,7 +77,9 @@ class ObjectStore:
         self._url = url.rstrip("/")
         self._environ = os.environ if environ is None else environ
         self._client = self._open()
+        self._pool = ThreadPoolExecutor(PARALLEL, "objects")  # threads are begun when they are needed
         self._tombstones: dict[str, str] = {}  # name -> ETag, as last seen
+        self._written: set[tuple[str, str | None]] = set()  # name and mark of each version that this object wrote
 
     def _open(self) -> Client:
         try:
@@ -116,8 +118,13 @@ class ObjectStore:
     def gather_s(self) -> float:
         return 0.0
 
+    @property
+    def is_remote(self) -> bool:
+        return True
+
     def close(self) -> None:
-        """Do nothing: connections end with the process."""
+        """Let the threads end. Connections end with the process."""
+        self._pool.shutdown(wait=False)
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -161,7 +168,10 @@ class ObjectStore:
         return self._read_each(environments, decode)
 
     def read_changes(self, since: Snapshot | None = None, shrink: Shrink = keep_head) -> Changes:
-        marks = {name: entry["e_tag"] for name, entry in self._list().items()}
+        marks = {name: _make_mark(entry["e_tag"]) for name, entry in self._list().items()}
+        if since is not None:  # the caller knows what this object wrote
+            ours = {name: mark for name, mark in marks.items() if (name, mark) in self._written}
+            since = Snapshot({**since.marks, **ours}, since.epoch)
         found = find_changes(since, marks, None, lambda changed: self._map(self._read_head, changed), shrink)
         logger.info("state: %s: read %d of %d documents", self._url, len(found.heads), len(marks))
         return found
@@ -172,7 +182,8 @@ class ObjectStore:
             found = self._get_document(name)
             if found is None:
                 return None
-            return decode_head(found[0], environment=name, where=self._address(name), version=found[1]), found[1]
+            head = decode_head(found[0], environment=name, where=self._address(name), version=found[1])
+            return head, _make_mark(found[1])
         except (Corrupt, NewerFormat) as fault:
             return fault
 
@@ -264,6 +275,7 @@ class ObjectStore:
         return self._done(write, etag)
 
     def _done(self, write: Write, etag: str) -> WriteResult:
+        self._written.add((write.environment, _make_mark(etag)))
         if write.document is None:
             self._tombstones[write.environment] = etag
             return WriteResult(write.environment, None)
@@ -272,12 +284,10 @@ class ObjectStore:
 
     # --- requests ----------------------------------------------------------------------------------
 
-    @staticmethod
-    def _map(call: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    def _map(self, call: Callable[[T], R], items: Sequence[T]) -> list[R]:
         if len(items) < 2:
             return [call(item) for item in items]
-        with ThreadPoolExecutor(min(PARALLEL, len(items))) as pool:
-            return list(counted(pool.map(call, items), len(items)))
+        return list(counted(self._pool.map(call, items), len(items)))
 
     def _translated(self, call: Callable[[], R], *, missing: bool = False) -> R:
         """Translate the library's errors into Unreachable, but raise FileNotFoundError if `missing` is expected."""
@@ -308,6 +318,11 @@ class ObjectStore:
                 failed = f"the store can't be reached: {reason}"
             what = f"{failed}. Check bucket, endpoint, region and network"
         return Unreachable(f"state: {self._url}: {what}")
+
+
+def _make_mark(etag: str | None) -> str | None:
+    """Return an ETag as it is compared: Azure lists it without the quotes that it has in the answer to a read."""
+    return None if etag is None else etag.strip('"')
 
 
 def _make_tombstone() -> bytes:

@@ -340,6 +340,69 @@ def test_objects_that_are_not_documents_of_this_prefix_are_not_environments(buck
     assert store.names() == {"production"}
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list to which the name of each object is added that is read from now on."""
+    import obstore
+
+    names: list[str] = []
+    real = obstore.get
+
+    def note(client: Any, path: str, *arguments: Any, **named: Any) -> object:
+        names.append(path)
+        return real(client, path, *arguments, **named)
+
+    monkeypatch.setattr(obstore, "get", note)
+    return names
+
+
+def test_what_this_object_wrote_is_not_read_again(bucket: Open, reads: list[str]) -> None:
+    """An apply writes each document twice, and lists the bucket hundreds of times. What others wrote is read."""
+    store, other = bucket(), bucket()
+    version = put(store, document("theirs"))
+    seen = store.read_changes().snapshot
+    reads.clear()
+    ours = put(store, document("ours"))
+    forgotten = put(store, document("forgotten"))
+    put(store, replace(document("ours", version="2"), serial=2), ours)
+    store.write([Write("forgotten", None, forgotten)])
+    found = store.read_changes(seen)
+    assert (found.heads, found.gone, found.faults, reads) == ({}, frozenset(), {}, [])
+    version = put(other, replace(document("theirs", version="2"), serial=2), version)
+    put(other, replace(document("ours", version="3"), serial=3), other.read(["ours"])["ours"].version)
+    reads.clear()
+    found = store.read_changes(found.snapshot)
+    assert {name: head.serial for name, head in found.heads.items()} == {"theirs": 2, "ours": 3}
+    assert sorted(reads) == ["ours.json", "theirs.json"]
+
+
+def test_all_documents_are_read_without_a_snapshot(bucket: Open) -> None:
+    store = bucket()
+    put(store, document("ours"))
+    assert set(store.read_changes().heads) == {"ours"}
+
+
+def test_etags_without_quotes_in_a_list_are_the_same(
+    bucket: Open, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure lists them so."""
+    import obstore
+
+    real = obstore.list
+
+    def unquoted(client: Any) -> list[Any]:
+        return [[{**entry, "e_tag": str(entry["e_tag"]).strip('"')} for entry in page] for page in real(client)]
+
+    monkeypatch.setattr(obstore, "list", unquoted)
+    put(bucket(), document("theirs"))
+    store = bucket()
+    seen = store.read_changes().snapshot
+    put(store, document("ours"))
+    reads.clear()
+    assert not store.read_changes(seen).heads
+    assert reads == []
+
+
 def test_a_store_gathers_no_writes_as_each_is_its_own_request(bucket: Open) -> None:
     store = bucket()
     assert store.gather_s == 0

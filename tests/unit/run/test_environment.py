@@ -315,6 +315,7 @@ def test_a_signal_during_the_read_leaves_no_intent() -> None:
 
     bench = Bench()
     bench.store = SlowStore()
+    bench.write_as_another()
     writes: list[Sequence[Write]] = []
     bench.store.before_write = writes.append
     result = bench.apply()

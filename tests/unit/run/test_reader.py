@@ -15,7 +15,7 @@ from reconciler.model import Desired, Outcome, RunResult, Stored
 from reconciler.run.apply import apply_plan
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.planning import plan_environments
-from reconciler.run.reader import BATCH, StateReader
+from reconciler.run.reader import BATCH, REST, StateReader
 from tests.fakes import (
     OPTIONS,
     START,
@@ -74,17 +74,70 @@ def make_reader(store: MemoryStore, environments: Iterable[str]) -> StateReader:
     return StateReader(store, run_here, environments, lambda: False)
 
 
-def test_at_most_a_batch_is_read_ahead() -> None:
+def test_the_next_batch_is_read_while_the_one_before_is_used_up() -> None:
+    """At most one and a half batches are in memory."""
     store, wanted = CountingStore(), names(3 * BATCH)
 
     async def take_most() -> None:
         reader = make_reader(store, wanted)
-        for taken, name in enumerate(wanted[: BATCH + 1], 1):
+        for taken, name in enumerate(wanted[:-1], 1):
             await reader.take(name)
-            assert sum(store.reads) < taken + BATCH
+            await asyncio.sleep(0)  # a read that was begun goes on
+            assert sum(store.reads) - taken <= BATCH + REST
+            assert sum(store.reads) - taken > 0, "the next one need not wait"
 
     asyncio.run(take_most())
-    assert store.reads == [BATCH, BATCH]
+    assert store.reads == [BATCH] * 3
+
+
+def test_a_cancelled_take_cancels_no_read_of_others() -> None:
+    store = CountingStore()
+
+    async def offload(call: Callable[[], Returned]) -> Returned:
+        await asyncio.sleep(0)
+        return call()
+
+    async def run() -> Stored | None:
+        reader = StateReader(store, offload, names(2), lambda: False)
+        one, other = (asyncio.create_task(reader.take(name)) for name in names(2))
+        await asyncio.sleep(0)
+        one.cancel()
+        return await other
+
+    assert asyncio.run(run()) is None
+    assert store.reads == [2]
+
+
+def test_an_environment_without_a_read_overtakes_no_other() -> None:
+    """The environments of a wave begin in its order."""
+    taken: list[str] = []
+
+    async def offload(call: Callable[[], Returned]) -> Returned:
+        await asyncio.sleep(0)
+        return call()
+
+    async def run() -> None:
+        reader = StateReader(CountingStore(), offload, names(1), lambda: False)
+
+        async def take(name: str) -> None:
+            await reader.take(name)
+            taken.append(name)
+
+        await asyncio.gather(*(take(name) for name in names(3)))
+
+    asyncio.run(run())
+    assert taken == names(3)
+
+
+def test_what_had_no_document_at_the_plan_is_not_read() -> None:
+    """The write of its intent finds a document that was made since then."""
+    world = World("a", "b")
+    asyncio.run(world.apply(world.plan()))
+    assert world.store.reads == []
+    world.desired = [make_desired(name, "2") for name in "abc"]
+    asyncio.run(world.apply(world.plan()))
+    assert world.store.reads == [2]
+    assert world.plug.received == ["a", "b", "a", "b", "c"]
 
 
 def test_workers_that_ask_at_once_share_a_read() -> None:
@@ -131,7 +184,7 @@ def test_a_plan_holds_no_history_and_an_apply_keeps_it() -> None:
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_what_another_run_applied_since_the_plan_is_not_sent_again(exact: bool) -> None:
-    """The reader finds it, before any intent is written."""
+    """Without a document at the plan, the compare-and-swap finds it."""
     world = World("a", "b")
     late = world.plan()
     asyncio.run(world.apply(world.plan()))
@@ -181,7 +234,11 @@ def test_a_document_that_turned_corrupt_since_the_plan_keeps_its_doubt_and_sends
 def test_a_store_that_answers_no_more_is_not_asked_again_for_each_environment() -> None:
     """Each request may take two minutes, and a signal would wait for all of them."""
     world = World(*names(BATCH))
-    world.store = LosingStore()
+    asyncio.run(world.apply(world.plan()))
+    world.plug.received.clear()
+    world.desired = [make_desired(name, "2") for name in names(BATCH)]
+    documents, world.store = world.store.documents, LosingStore()
+    world.store.documents.update(documents)
     result = asyncio.run(world.apply(world.plan(), replace(OPTIONS, concurrency=8)))
     assert world.store.reads == [BATCH, 1]
     found = Counter(one.outcome for one in result.environments)
