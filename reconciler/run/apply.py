@@ -40,8 +40,8 @@ from reconciler.run.reader import StateReader
 logger = logging.getLogger(__name__)
 
 INTENTS_AHEAD_FACTOR = 25  # times the concurrency; so many are sent in a minute or two, well within a lease
-# times the concurrency, if writes are not gathered: before a PUT, an object store takes up to twice as long as the PUT
-FLEET_FACTOR = 4
+# the same if writes are not gathered: before a PUT, an object store takes up to twice as long as the PUT
+REMOTE_FACTOR, LOCAL_FACTOR = 4, 2
 FLEET = 100  # environments in a wave; from this number on, intents are written ahead of their slots
 
 
@@ -265,7 +265,9 @@ class _Wave:
         """
         if self._context.writer.gathers:
             return INTENTS_AHEAD_FACTOR * width
-        return FLEET_FACTOR * width if len(self._environments) >= FLEET else width
+        if len(self._environments) < FLEET:
+            return width
+        return (REMOTE_FACTOR if self._context.world.store.is_remote else LOCAL_FACTOR) * width
 
     def _find_width(self) -> int:
         """Return how many PUTs may be in flight.

@@ -64,9 +64,7 @@ def plan_environments(
 
     Raises InputError (a glob without a match), StateError (a selected document can't be read).
     """
-    fleet, selected = _read_fleet(
-        desired, store, scope, read_changes or (lambda shrink: store.read_changes(shrink=shrink))
-    )
+    fleet, selected = _read_fleet(desired, store, scope, read_changes)
     documents: Mapping[str, Document] = {}
     heads: Mapping[str, Head] = {name: head for name, head in fleet.heads.items() if name in selected}
     if scope.whole or scope.observe is not None:
@@ -126,7 +124,7 @@ def _find_where(wanted: Sequence[Desired], store: StateStore, fleet: Fleet, loca
 
 
 def _read_fleet(
-    desired: Sequence[Desired], store: StateStore, scope: PlanScope, read_changes: ReadChanges
+    desired: Sequence[Desired], store: StateStore, scope: PlanScope, read_changes: ReadChanges | None
 ) -> tuple[Fleet, frozenset[str]]:
     """Return the heads of all documents, and the names that are selected.
 
@@ -135,7 +133,11 @@ def _read_fleet(
     begun = time.monotonic()
     manifests = frozenset(one.environment for one in desired)
     whole = {one.environment: one for one in desired}
-    found = read_changes(lambda head: share_texts(head, whole.get(head.environment)))
+
+    def shrink(head: Head) -> Head:
+        return share_texts(head, whole.get(head.environment))
+
+    found = store.read_changes(shrink=shrink) if read_changes is None else read_changes(shrink)
     selected = select(scope.globs, found.heads.keys() | found.faults.keys() | manifests, scope.shard)
     if scope.names is not None:
         selected = selected.intersection(scope.names)

@@ -76,7 +76,10 @@ def test_files_that_can_not_be_read_are_reported_together(folder: Path) -> None:
     """`~` is expanded as in the settings."""
     drove = split(folder, "--split", "2", "--tokens", "~no-such-user/tokens.yaml", "--secrets", "gone.yaml")
     assert (drove.code, drove.out) == (3, "")
-    assert "tokens_file: ~no-such-user/tokens.yaml names nobody's home folder (write the whole path)" in drove.err
+    assert (
+        "tokens_file: ~no-such-user/tokens.yaml begins with the home folder of an unknown user (write the whole path)"
+        in drove.err
+    )
     assert "gone.yaml:1:1: secrets_file: can't be read: No such file or directory" in drove.err
 
 

@@ -13,7 +13,7 @@ from reconciler.core.attempts import Attempt
 from reconciler.core.planner import PlanInput
 from reconciler.model import By, Desired, Document, Outcome, RunResult
 from reconciler.ports import Write
-from reconciler.run.apply import FLEET, FLEET_FACTOR, apply_plan
+from reconciler.run.apply import FLEET, LOCAL_FACTOR, REMOTE_FACTOR, apply_plan
 from reconciler.run.context import ApplyOptions, Stop
 from reconciler.run.planning import plan_environments
 from tests.fakes import (
@@ -79,10 +79,19 @@ def of(result: RunResult, outcome: Outcome) -> set[str]:
     return {one.environment for one in result.environments if one.outcome is outcome}
 
 
-@pytest.mark.parametrize(("count", "intents"), [(FLEET - 1, WIDTH), (FLEET, FLEET_FACTOR * WIDTH)])
-def test_intents_are_written_ahead_in_a_fleet_only(count: int, intents: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "remote", "intents"),
+    [
+        (FLEET - 1, False, WIDTH),
+        (FLEET - 1, True, WIDTH),
+        (FLEET, False, LOCAL_FACTOR * WIDTH),
+        (FLEET, True, REMOTE_FACTOR * WIDTH),
+    ],
+)
+def test_intents_are_written_ahead_in_a_fleet_only(count: int, remote: bool, intents: int) -> None:
     """There are enough of them that no slot stays unused; in a small wave there are none."""
     fleet = Fleet(count)
+    fleet.store.is_remote = remote
 
     async def run() -> RunResult:
         gate = fleet.hold()
@@ -159,7 +168,7 @@ def test_a_removed_intent_leaves_the_record_and_no_doubt() -> None:
         gate = fleet.hold()
         running = asyncio.create_task(fleet.apply())
         await settle_down()
-        assert len(fleet.intents()) == FLEET_FACTOR * WIDTH
+        assert len(fleet.intents()) == LOCAL_FACTOR * WIDTH
         fleet.stop.asked.set()
         gate.set()
         return await running
