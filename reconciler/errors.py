@@ -35,10 +35,10 @@ class ReconcilerError(Exception):
 
 
 class InputError(ReconcilerError):
-    """Invalid input. `problems` has every problem, sorted; it is empty if there is only a message."""
+    """Invalid input. `problems` has every problem, sorted and shortened; it is empty if there is only a message."""
 
     def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
-        self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        self.problems: tuple[Problem, ...] = tuple(sorted(problem.shortened() for problem in problems))
         super().__init__(message or "\n".join(str(problem) for problem in self.problems))
 
     @classmethod

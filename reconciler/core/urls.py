@@ -9,6 +9,7 @@ from functools import lru_cache
 from reconciler.core.fill import MAX_URL_BYTES, TOO_LONG, fill_secrets, split_secrets
 from reconciler.core.hosts import find_host_fault, is_loopback_host
 from reconciler.model import Fault
+from reconciler.text.counts import name_some
 
 ONE_LINE = "write the URL in one line: a block (>, |) or a line break puts a blank or a line end into it"
 SECRET_STAND_IN = "x"  # noqa: S105 - in place of a secret while the rest of the URL is checked
@@ -284,6 +285,6 @@ def find_base_url_fault(url: str, allowed_hosts: Collection[str]) -> Fault | Non
     if scheme != "https":
         return Fault("is not https", "only loopback may be plain http")
     if host.lower() not in {allowed.lower() for allowed in allowed_hosts}:
-        allowed = ", ".join(allowed_hosts) or "none"
+        allowed = name_some([*allowed_hosts]) or "none"
         return Fault("is not a host that a token may be sent to", f"allowed: {allowed} (setting api.allowed_hosts)")
     return None

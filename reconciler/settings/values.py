@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from reconciler.core.guards import MaxChanged, parse_max_changed
 
+MAX_TEXT = 4_096  # characters, as many as a path may have; messages repeat a path or an address
 LONGEST_S = 36_500 * 86_400.0  # a hundred years; with longer durations, dates overflow
 HOW_LONG = "write a number of seconds, or 90s, 15m, 12h, 7d"
 
@@ -29,6 +30,8 @@ def parse_text(value: object) -> str:
         raise ValueError("is not a text", "write it in quotes")
     if not value.strip():
         raise ValueError("is empty", "give it a value, or leave it out")
+    if len(value) > MAX_TEXT:
+        raise ValueError(f"is longer than {MAX_TEXT:,} characters", "shorten it")
     if _CONTROL.search(value):
         raise ValueError("holds a control character", "remove it (often a line end from copying)")
     return value

@@ -11,7 +11,7 @@ def name_some(names: Sequence[str], most: int = MAX_NAMED) -> str:
     """Return the first `most` names and the number of the others, such as `a, b and 3 more`."""
     named = ", ".join(names[:most])
     more = len(names) - most
-    return f"{named} and {more} more" if more > 0 else named
+    return f"{named} and {number(more)} more" if more > 0 else named
 
 
 def number(count: int) -> str:
