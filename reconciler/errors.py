@@ -2,6 +2,7 @@
 
     ReconcilerError
     ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written
+    │   └── InvalidManifests         problems of manifests alone, which `validate` lists
     ├── Declined              1  the answer to the question was no
     ├── OutputFailed          1  a result that can't be written
     │   └── ReaderGone           because nothing reads stdout any more: a pager or `head` has ended
@@ -47,6 +48,10 @@ class InputError(ReconcilerError):
         from reconciler.model import Problem  # late: every command imports this module, and few raise an error
 
         return cls(problems=[Problem.of(key, message, hint)])
+
+
+class InvalidManifests(InputError):
+    """Manifests with problems, all of which `reconciler validate` lists too."""
 
 
 class Declined(ReconcilerError):

@@ -20,9 +20,7 @@ from reconciler.text.hidden_values import MASK, HiddenValues
 
 MAX_TEXT = 200  # characters of a quoted line
 MAX_SENTENCE = 1_000  # characters of a message or a hint
-MAX_MASKED = (
-    4096  # characters of a text, or before and after a place, that are searched for tokens; no token is as long
-)
+MAX_MASKED = 4096  # characters of a text, or around a place, that are searched for tokens; no token is as long
 SHOWN_BEFORE = 60  # characters that are shown before the place in a line that is cut
 MAX_ABOVE = 20  # lines above that are looked at for a key such as `token`
 MAX_MASKED_KEPT = 1024  # texts whose masked form is kept, because many problems share their hints and lines
