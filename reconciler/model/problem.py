@@ -44,7 +44,8 @@ class Problem(Struct, frozen=True, eq=False):
 
     `file` is empty for a value that is not in a file (a flag, a variable). `line` and `column` are 0 if its place in
     the file isn't known. `quote` is the line, and `end_column` the first column behind the part that is wrong, 0
-    without a quote. Two problems that differ only in these two are equal.
+    without a quote. `stands_for` is 1, or the number of problems that this one counts instead of listing them. Two
+    problems that differ only in these three are equal.
     """
 
     file: str
@@ -55,6 +56,7 @@ class Problem(Struct, frozen=True, eq=False):
     hint: str = ""
     end_column: int = 0
     quote: Quote | None = None
+    stands_for: int = 1
 
     @classmethod
     def at(cls, location: Location, key: str, message: str, hint: str = "") -> Problem:

@@ -20,6 +20,7 @@ from reconciler.manifests.quoting import MAX_SENTENCE
 from reconciler.manifests.schema import MAX_PROBLEMS, near_miss
 from reconciler.model import EVENTS, AuthScheme
 from reconciler.model.problem import MAX_KEY_PART
+from reconciler.views.words import validation_summary
 
 HOST = "https://hooks.acme.com.br/"
 
@@ -83,13 +84,22 @@ def test_what_a_template_may_hold_is_bounded() -> None:
 
 
 def test_only_the_first_problems_of_a_file_are_reported_one_by_one() -> None:
-    """The others are counted at the place of the first of them, without those of other files."""
+    """The others are counted after them, at the place of the last one, without those of other files."""
     write("".join(f"k{number:03}: 1\n" for number in range(MAX_PROBLEMS + 7)))
     write("wave: x\n", "outra.yaml")
     errors = [one for one in load().errors if one.file == "manifests/loja.yaml"]
     assert len(errors) == MAX_PROBLEMS + 1
-    assert (errors[-1].line, errors[-1].message) == (100, "the file has 8 more problems")
+    assert (errors[-1].line, errors[-1].message) == (107, "the file has 8 more errors")
     assert [one.key for one in load().errors if one.file == "manifests/outra.yaml"] == ["webhooks", "wave"]
+
+
+def test_what_counts_further_warnings_comes_last_and_is_in_the_total() -> None:
+    """Vars on one line share its number, so that the column decides the order."""
+    unused = ", ".join(f"v{number:04}: x" for number in range(MAX_PROBLEMS + 50))
+    write(f"vars: {{{unused}}}\n" + webhooks(HOST))
+    warnings = load().warnings
+    assert sorted(warnings)[-1].message == "the file has 50 more warnings"
+    assert validation_summary((), warnings, count=1) == "Valid: 1 environment, 150 warnings."
 
 
 @pytest.mark.parametrize(
