@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -13,6 +14,7 @@ from reconciler.model import AuthScheme, BodyForm, Fault, Problem, SettingPlace
 from reconciler.settings.fields import FLAGS, Settings
 from reconciler.settings.flags import PREFIX
 from reconciler.settings.sources import GROUPS, VARIABLES, Layer
+from reconciler.text.counts import decimal
 
 LEASE_MARGIN_S = 60.0  # time that a run may lose between its attempts before its lease ends
 
@@ -92,8 +94,8 @@ def _find_short_lease(settings: Settings, layers: list[Layer]) -> Iterator[Probl
     if settings.lease < least:
         given = (path for path in ("lease", "deadline", "timeout") if any(layer.holds(path) for layer in layers))
         fault = Fault(
-            f"the lease of {settings.lease:g} s is shorter than deadline + timeout + 60 s",
-            f"write a lease of {least:g} or more",
+            f"the lease of {decimal(settings.lease)} s is shorter than deadline + timeout + 60 s",
+            f"write a lease of {math.ceil(least)} or more",
         )
         yield find_place_of(next(given, "lease"), layers).problem(fault)
 

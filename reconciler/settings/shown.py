@@ -6,6 +6,7 @@ from functools import reduce
 
 from reconciler.settings.fields import FLAGS, Settings
 from reconciler.settings.sources import GROUPS
+from reconciler.text.counts import decimal
 
 
 def describe_settings(settings: Settings) -> dict[str, str | tuple[str, ...]]:
@@ -27,4 +28,4 @@ def _describe(value: object, default: str) -> str | tuple[str, ...]:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return value
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return decimal(value) if isinstance(value, float) else str(value)

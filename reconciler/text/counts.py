@@ -18,6 +18,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def decimal(amount: float) -> str:
+    """Return a number that can be written into a setting: without an exponent, to a millionth."""
+    return f"{amount:.6f}".rstrip("0").rstrip(".")
+
+
 def ordinal(count: int) -> str:
     """Return an ordinal number, such as `1st`, `2nd`, `11th`."""
     ending = "th" if count % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")
