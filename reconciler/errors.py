@@ -2,6 +2,7 @@
 
     ReconcilerError
     ├── InputError            3  manifests, settings, policy, tokens, guards, usage: nothing sent or written
+    │   └── InvalidManifests         problems of manifests alone, which `validate` lists
     ├── Declined              1  the answer to the question was no
     ├── OutputFailed          1  a result that can't be written
     │   └── ReaderGone           because nothing reads stdout any more: a pager or `head` has ended
@@ -35,10 +36,10 @@ class ReconcilerError(Exception):
 
 
 class InputError(ReconcilerError):
-    """Invalid input. `problems` has every problem, sorted; it is empty if there is only a message."""
+    """Invalid input. `problems` has every problem, sorted and shortened; it is empty if there is only a message."""
 
     def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
-        self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        self.problems: tuple[Problem, ...] = tuple(sorted(problem.shortened() for problem in problems))
         super().__init__(message or "\n".join(str(problem) for problem in self.problems))
 
     @classmethod
@@ -47,6 +48,10 @@ class InputError(ReconcilerError):
         from reconciler.model import Problem  # late: every command imports this module, and few raise an error
 
         return cls(problems=[Problem.of(key, message, hint)])
+
+
+class InvalidManifests(InputError):
+    """Manifests with problems, all of which `reconciler validate` lists too."""
 
 
 class Declined(ReconcilerError):

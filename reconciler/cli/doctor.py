@@ -85,7 +85,7 @@ def _look_at_git(session: Session, *, needed: bool) -> Iterator[Item]:
 
 def _look_at_manifests(tree: Tree) -> Iterator[Item]:
     if not tree.errors:
-        warned = f", {counted(len(tree.warnings), 'warning')}" if tree.warnings else ""
+        warned = f", {counted(sum(one.stands_for for one in tree.warnings), 'warning')}" if tree.warnings else ""
         hint = "reconciler validate" if tree.warnings else ""
         yield Item(Area.MANIFESTS, "manifests", ItemState.OK, environments(tree.count_right()) + warned, hint)
     yield from _of_problem_list(Area.MANIFESTS, tree.errors)

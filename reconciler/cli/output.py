@@ -10,7 +10,7 @@ from typing import TextIO
 
 import click
 
-from reconciler.errors import InputError, OutputFailed, ReaderGone
+from reconciler.errors import InputError, InvalidManifests, OutputFailed, ReaderGone
 from reconciler.text.escape import for_terminal
 
 MAX_SHOWN_PROBLEMS = 500  # a fleet with one wrong default would otherwise scroll the cause away
@@ -105,19 +105,24 @@ def report_unwritten(error: OutputFailed, *, also_if_gone: bool = False) -> None
 
 
 def say_problems(error: InputError) -> None:
-    """Report all problems of the input: on a terminal with the lines of the files, otherwise one on a line."""
+    """Report all problems of the input: on a terminal with the lines of the files, otherwise one on a line.
+
+    Only the problems of manifests are cut and counted, because `validate` lists them.
+    """
     if not error.problems:
         say_lines(str(error), label="error")
         return
     from reconciler.views.diagnostics import Layout, Severity, render_line, render_problems  # late: few runs need them
 
-    shown = error.problems[:MAX_SHOWN_PROBLEMS]
+    shown = error.problems[:MAX_SHOWN_PROBLEMS] if isinstance(error, InvalidManifests) else error.problems
     if is_terminal(sys.stderr):
         layout = Layout(wants_colour(sys.stderr, os.environ), terminal_width())
         write_aside("".join(f"{line}\n" for line in render_problems(shown, Severity.ERROR, layout)))
     else:
         for problem in shown:
             say(render_line(problem), label="error")
-    left = len(error.problems) - MAX_SHOWN_PROBLEMS
+    left = len(error.problems) - len(shown)
     if left > 0:
-        say(f"… and {left} more: `reconciler validate --format json` lists all")
+        from reconciler.text.counts import number  # late, for the same reason
+
+        say(f"… and {number(left)} more: `reconciler validate --format json` lists all")

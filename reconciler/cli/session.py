@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.errors import InputError
+from reconciler.errors import InputError, InvalidManifests
 from reconciler.io.clock import SystemClock
 from reconciler.io.collector import without_collector
 
@@ -321,7 +321,7 @@ class Session(Struct, dict=True):
     def desired(self) -> Sequence[Desired]:
         """All environments. Raises InputError with every fault of every file."""
         if self.tree.errors:
-            raise InputError(problems=self.tree.errors)
+            raise InvalidManifests(problems=self.tree.errors)
         return self.tree.desired
 
     @cached_property

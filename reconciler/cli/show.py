@@ -9,7 +9,7 @@ from reconciler.cli.options import Form, environments_option, plain_format_optio
 from reconciler.cli.render import show_environment
 from reconciler.cli.session import Session
 from reconciler.core.selection import find_near_environment, select
-from reconciler.errors import InputError
+from reconciler.errors import InputError, InvalidManifests
 
 
 @click.command(cls=SettingsCommand)
@@ -33,7 +33,7 @@ def show(session: Session, environment: str, form: Form, globs: tuple[str, ...])
     select(globs, [environment])
     tree = session.load_manifests(keep=environment)
     if tree.errors:
-        raise InputError(problems=tree.errors)
+        raise InvalidManifests(problems=tree.errors)
     desired = next((one for one in tree.desired if one.environment == environment), None)
     if desired is None or tree.kept is None:
         raise InputError.of(

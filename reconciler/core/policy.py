@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from msgspec import Struct
 
 from reconciler.model import Fault
+from reconciler.text.counts import name_some
 
 _PATTERN = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
@@ -90,8 +91,8 @@ def find_violation(policy: Policy, host: str) -> Fault | None:
         return Fault(f"the policy denies the host {host} ({pattern})", hint)
     for allowed, patterns in policy.allowed_patterns:
         if patterns.find(host) is None:
-            listed = ", ".join(allowed[:5]) + (", …" if len(allowed) > 5 else "") if allowed else "none"
-            return Fault(f"the policy doesn't allow the host {host}", f"allowed here: {listed}")
+            hint = f"allowed here: {name_some(allowed) or 'none'}"
+            return Fault(f"the policy doesn't allow the host {host}", hint)
     return None
 
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 from reconciler.core.fill import MAX_URL_BYTES, TOO_LONG, fill_secrets, split_secrets
 from reconciler.core.hosts import find_host_fault, is_loopback_host
 from reconciler.model import Fault
+from reconciler.text.counts import name_some
+from reconciler.text.escape import is_hidden
 
 ONE_LINE = "write the URL in one line: a block (>, |) or a line break puts a blank or a line end into it"
 SECRET_STAND_IN = "x"  # noqa: S105 - in place of a secret while the rest of the URL is checked
@@ -180,10 +182,11 @@ def find_character_fault(url: str) -> Fault | None:
 def _describe_non_ascii(character: str) -> Fault:
     import unicodedata  # late: few URLs need it
 
-    name = unicodedata.name(character, "a character without a name").lower()
+    unnamed = "a control character" if unicodedata.category(character) == "Cc" else "a character without a name"
+    name = unicodedata.name(character, unnamed).lower()
     if character in _QUOTES:
         hint = "remove it: a text program made it of a straight quote. Write straight quotes around the URL, or none"
-    elif unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cf"):
+    elif is_hidden(character):
         hint = "remove it: it looks like a blank, or like nothing"
     elif unicodedata.category(character) == "Pd":
         hint = "write a plain hyphen, if that is what you mean, else percent-encode it"
@@ -284,6 +287,6 @@ def find_base_url_fault(url: str, allowed_hosts: Collection[str]) -> Fault | Non
     if scheme != "https":
         return Fault("is not https", "only loopback may be plain http")
     if host.lower() not in {allowed.lower() for allowed in allowed_hosts}:
-        allowed = ", ".join(allowed_hosts) or "none"
+        allowed = name_some([*allowed_hosts]) or "none"
         return Fault("is not a host that a token may be sent to", f"allowed: {allowed} (setting api.allowed_hosts)")
     return None

@@ -27,10 +27,11 @@ from reconciler.io.files import Utf16Error, without_mark
 from reconciler.manifests.file_names import is_nearly_defaults
 from reconciler.manifests.merged import TreeOptions
 from reconciler.manifests.nodes import File, dotted
-from reconciler.manifests.schema import Manifest, check_file, is_token_key, known_keys, near_miss
+from reconciler.manifests.schema import MAX_PROBLEMS, Manifest, check_file, is_token_key, known_keys, near_miss
 from reconciler.manifests.tokens import TokenSearch
 from reconciler.manifests.vars import find_secret_in_url, find_secret_in_var, find_var_fault
 from reconciler.model import EVENTS, Event, Fault, Location, Problem, Unprinted
+from reconciler.text.counts import counted
 
 DELIMITERS = (",", ";", "\t")
 MAX_CELL = 64 * 1024  # characters
@@ -76,6 +77,8 @@ def parse_rows(name: str, data: bytes, options: TreeOptions) -> tuple[list[Row],
     columns = [cell.strip() for cell in header]
     filled = {number for _, record in records for number, cell in enumerate(record) if cell}
     problems = list(_check_header(name, line, columns, filled))
+    if not problems and not records:
+        problems = [Problem(name, line, 1, "", "has no row below the first one", "write a row for each company")]
     if problems:
         return [], problems
     return _RowReader(name, columns, options).read(records)
@@ -117,21 +120,23 @@ def _find_delimiter(header: str) -> str:
 
 
 def _known_columns(cells: Iterable[str]) -> list[str]:
-    return [cell for cell in cells if _find_column_fault(cell.strip().strip('"')) is None]
+    return [cell for cell in cells if _is_known(cell.strip().strip('"'))]
 
 
 def _check_header(name: str, line: int, columns: Sequence[str], filled: Collection[int]) -> Iterator[Problem]:
     """Yield the problems of the first row. `filled` has the columns, from 0, that have a cell in another row."""
+    wrong: list[tuple[int, str]] = []
     seen: set[str] = set()
     for number, column in enumerate(columns, start=1):
-        if not column and number - 1 not in filled:
-            continue  # spreadsheets write the columns beside a table too
-        fault = _find_column_fault(column)
-        if fault is None and column in seen:
-            fault = Fault("is the name of two columns", "keep one of them")
+        # spreadsheets write the columns beside a table too
+        if (column or number - 1 in filled) and (column in seen or not _is_known(column)):
+            wrong.append((number, column))
         seen.add(column)
-        if fault is not None:
-            yield Problem(name, line, number, _show_column(column, number), *fault)
+    for number, column in wrong[:MAX_PROBLEMS]:
+        yield Problem(name, line, number, _show_column(column, number), *_explain_column(column))
+    if len(wrong) > MAX_PROBLEMS:
+        more = counted(len(wrong) - MAX_PROBLEMS, "more column")
+        yield Problem(name, line, wrong[MAX_PROBLEMS][0], "", f"{more} can't be used", "fix the first ones first")
     if "environment" not in seen:
         yield Problem(name, line, 1, "", "has no column environment", "it is the name of the manifest's file")
 
@@ -142,20 +147,25 @@ def _show_column(column: str, number: int) -> str:
     return column if is_header and not any(map(looks_random, column.split("."))) else f"column {number}"
 
 
-def _find_column_fault(column: str) -> Fault | None:
+def _is_known(column: str) -> bool:
+    """Return whether a column is a key of a manifest, or a var. It costs little, as a header may have many cells."""
     head, dot, rest = column.partition(".")
-    top = known_keys(Manifest, ())
     if is_token_key(column) or is_token_key(rest):
+        return False
+    if head in _GROUPS:
+        return rest in known_keys(Manifest, (head,)) or (head == "vars" and bool(rest))
+    return not dot and head in known_keys(Manifest, ())
+
+
+def _explain_column(column: str) -> Fault:
+    """Return what is wrong with a column that can't be used."""
+    if _is_known(column):
+        return Fault("is the name of two columns", "keep one of them")
+    if is_token_key(column) or is_token_key(column.partition(".")[2]):
         return Fault("a token, secret or password is never in a manifest", "put tokens into the file of tokens_file")
-    if head == "vars" and rest:
-        return None
-    if head in _GROUPS and dot and rest in known_keys(Manifest, (head,)):
-        return None
-    if head in top and head not in _GROUPS and not dot:
-        return None
     if not column:
         return Fault("has no name", "the first row names the columns")
-    columns = [key for key in top if key not in _GROUPS]
+    columns = [key for key in known_keys(Manifest, ()) if key not in _GROUPS]
     columns += [f"{group}.{key}" for group in _GROUPS for key in known_keys(Manifest, (group,))]
     return Fault("is not a key of a manifest", _hint_at_column(column, columns))
 

@@ -80,8 +80,8 @@ def _load(root: str, options: TreeOptions, loader: _Loader) -> Tree:
     names = [*(entry.name for entry in named), *loader.unread_names]
     return Tree(
         desired=tuple(sorted(desired, key=lambda one: (one.wave, one.environment))),
-        errors=loader.show(errors),
-        warnings=loader.show(warnings),
+        errors=loader.show(errors, "error"),
+        warnings=loader.show(warnings, "warning"),
         policies={entry.name: entry.policy for entry in named},
         names=frozenset(names),
         repeated=frozenset(name for name, count in Counter(names).items() if count > 1),
@@ -124,9 +124,9 @@ class _Loader:
         """Return whether a file could not be parsed, so that its URLs are unknown."""
         return self.files != self._parsed
 
-    def show(self, problems: set[Problem]) -> tuple[Problem, ...]:
+    def show(self, problems: set[Problem], what: str) -> tuple[Problem, ...]:
         """Return the problems as they are reported: sorted, each with its line unless it is about the file's name."""
-        shown = sorted(count_rest(sorted(self._without_tokens(problems))))
+        shown = count_rest(sorted(self._without_tokens(problems)), what)
         return tuple(dict.fromkeys(self._show_one(one) for one in shown))
 
     def _show_one(self, problem: Problem) -> Problem:
@@ -369,12 +369,16 @@ def vars_of(file: File, bad: set[KeyPath]) -> dict[str, Value]:
     }
 
 
-def count_rest(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield the first problems of each file, and one that counts the others."""
+def count_rest(problems: Iterable[Problem], what: str) -> Iterator[Problem]:
+    """Yield the first problems of each file, and one that counts the others, at the place of the last one.
+
+    `what` is error or warning.
+    """
     for file, group in groupby(problems, key=lambda problem: problem.file):
         found = list(group)
         yield from found[:MAX_PROBLEMS]
         if len(found) > MAX_PROBLEMS:
-            first = found[MAX_PROBLEMS]
-            more = counted(len(found) - MAX_PROBLEMS, "more problem")
-            yield Problem(file, first.line, first.column, "", f"the file has {more}", "fix the first ones first")
+            last, left = found[-1], len(found) - MAX_PROBLEMS
+            message = f"the file has {counted(left, f'more {what}')}"
+            hint = "fix the first ones first"
+            yield Problem(file, last.line, last.column, "", message, hint, stands_for=left)

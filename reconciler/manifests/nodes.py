@@ -20,6 +20,7 @@ from reconciler.model import Fault, Problem
 
 MAX_ALIASES = 100
 MAX_NODES = 50_000  # keys and values; a node takes 20 times the memory of its text
+MAX_PATH = 1_000  # characters of a path in a problem: thousands of problems may be about one key of a megabyte
 MAX_DEPTH = 32  # a manifest has three levels; libyaml's composer recurses in C, and must not overflow its stack
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -351,5 +352,8 @@ def scalar_of(node: ScalarNode) -> Any:
 
 
 def dotted(path: KeyPath) -> str:
-    """Return a path as messages show it, such as `webhooks.receiveMessage`."""
-    return ".".join(str(part) for part in path)
+    """Return the first `MAX_PATH` characters of a path as messages show it, such as `webhooks.receiveMessage`.
+
+    `Problem.shortened` cuts it further, after tokens are masked. The start of one is found and masked like the whole.
+    """
+    return ".".join(str(part)[:MAX_PATH] for part in path)[:MAX_PATH]

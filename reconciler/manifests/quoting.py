@@ -19,7 +19,8 @@ from reconciler.model import Location, Problem, Quote
 from reconciler.text.hidden_values import MASK, HiddenValues
 
 MAX_TEXT = 200  # characters of a quoted line
-MAX_MASKED = 4096  # characters before and after the place that are searched for tokens; no token is as long
+MAX_SENTENCE = 1_000  # characters of a message or a hint
+MAX_MASKED = 4096  # characters of a text, or around a place, that are searched for tokens; no token is as long
 SHOWN_BEFORE = 60  # characters that are shown before the place in a line that is cut
 MAX_ABOVE = 20  # lines above that are looked at for a key such as `token`
 MAX_MASKED_KEPT = 1024  # texts whose masked form is kept, because many problems share their hints and lines
@@ -83,9 +84,10 @@ class Quoting:
         self._mask_text = lru_cache(maxsize=MAX_MASKED_KEPT)(self._mask)
 
     def mask_problem(self, problem: Problem) -> Problem:
-        """Return the problem without a hidden value in its key, its message and its hint."""
-        key, message, hint = map(self._mask_text, (problem.key, problem.message, problem.hint))
-        return replace(problem, key=key, message=message, hint=hint)
+        """Return the problem shortened, and without a hidden value in its key, its message and its hint."""
+        texts = (problem.key, problem.message, problem.hint)
+        key, message, hint = map(self._mask_long, texts)
+        return replace(problem, key=key, message=message, hint=hint).shortened(MAX_SENTENCE)
 
     def quote(self, problem: Problem) -> Problem:
         """Return the problem with its line; unchanged if the line can't be read."""
@@ -99,6 +101,12 @@ class Quoting:
         begin = shown.position(start - first)
         mark = begin, max(begin, shown.position(end - first))
         return replace(problem, end_column=end + 1, quote=_cut(shown.text, *mark))
+
+    def _mask_long(self, text: str) -> str:
+        """Return a text masked; of a long one, its first and last characters alone."""
+        if len(text) <= 2 * MAX_MASKED:
+            return self._mask_text(text)
+        return self._mask_text(text[:MAX_MASKED]) + self._mask_text(text[-MAX_MASKED:])
 
     def _mask(self, text: str) -> str:
         masked = self._hidden.mask(mask_jwts(text, MASK))

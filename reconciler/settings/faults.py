@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -94,7 +95,7 @@ def _find_short_lease(settings: Settings, layers: list[Layer]) -> Iterator[Probl
         given = (path for path in ("lease", "deadline", "timeout") if any(layer.holds(path) for layer in layers))
         fault = Fault(
             f"the lease of {digits(settings.lease)} s is shorter than deadline + timeout + 60 s",
-            f"write a lease of {digits(least)} or more",
+            f"write a lease of {math.ceil(least)} or more",
         )
         yield find_place_of(next(given, "lease"), layers).problem(fault)
 

@@ -14,10 +14,11 @@ from pydantic import AfterValidator, BeforeValidator
 
 from reconciler.core.guards import MaxChanged, parse_max_changed
 
+MAX_TEXT = 4_096  # characters, as many as a path may have; messages repeat a path or an address
 LONGEST_S = 36_500 * 86_400.0  # a hundred years; with longer durations, dates overflow
 HOW_LONG = "write a number of seconds, or 90s, 15m, 12h, 7d"
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", re.ASCII)
+_DURATION = re.compile(r"(\d{1,300}(?:\.\d{1,6})?)([smhd]?)", re.ASCII)  # of more digits, a float is infinite
 _UNITS_S = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -29,6 +30,8 @@ def parse_text(value: object) -> str:
         raise ValueError("is not a text", "write it in quotes")
     if not value.strip():
         raise ValueError("is empty", "give it a value, or leave it out")
+    if len(value) > MAX_TEXT:
+        raise ValueError(f"is longer than {MAX_TEXT:,} characters", "shorten it")
     if _CONTROL.search(value):
         raise ValueError("holds a control character", "remove it (often a line end from copying)")
     return value
@@ -66,9 +69,11 @@ def parse_seconds(value: object) -> float:
     """Return a duration from zero to a hundred years, in seconds."""
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         value = float(match[1]) * _UNITS_S[match[2]]
-    # compared before it is a float: TOML's whole numbers have no limit
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise ValueError("is not a duration", HOW_LONG)
+    # compared before it is a float: TOML's whole numbers have no limit
+    if value > LONGEST_S:
+        raise ValueError("is longer than a hundred years", "write at most 36500d, or leave it out")
     return float(value)
 
 

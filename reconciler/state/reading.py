@@ -248,8 +248,10 @@ def _check_json(data: bytes) -> None:
             raise Misfit("a key appears twice in it, so it was edited by hand")
     except json.JSONDecodeError as error:
         raise Misfit(f"it is not valid JSON, from line {error.lineno}, column {error.colno}") from None
-    except (UnicodeDecodeError, RecursionError):
+    except UnicodeDecodeError:
         raise Misfit("it is not valid JSON in UTF-8") from None
+    except RecursionError:
+        raise Misfit("it is nested too deeply") from None
 
 
 _FAULTS = {

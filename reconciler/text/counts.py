@@ -11,7 +11,7 @@ def name_some(names: Sequence[str], most: int = MAX_NAMED) -> str:
     """Return the first `most` names and the number of the others, such as `a, b and 3 more`."""
     named = ", ".join(names[:most])
     more = len(names) - most
-    return f"{named} and {more} more" if more > 0 else named
+    return f"{named} and {number(more)} more" if more > 0 else named
 
 
 def number(count: int) -> str:
@@ -21,7 +21,7 @@ def number(count: int) -> str:
 def digits(value: float) -> str:
     """Return a number as users write it in a setting, such as `30`, `0.5` or `7776000`: never with an exponent."""
     text = repr(value).removesuffix(".0")
-    return text if "e" not in text else f"{value:.9f}".rstrip("0")  # a setting has no more decimals
+    return text if "e" not in text else f"{value:.9f}".rstrip("0").rstrip(".")  # a setting has no more decimals
 
 
 def ordinal(count: int) -> str:

@@ -102,6 +102,11 @@ def _visible(value: str) -> str:
     return shown if shown.isascii() else _find_words(_find_marks(shown)).sub(_show_foreign, shown)
 
 
+def is_hidden(character: str) -> bool:
+    """Return whether a character is escaped because it can't be seen, changes a text's direction or looks blank."""
+    return _compiled(_HIDDEN).fullmatch(character) is not None
+
+
 # --- terminal, log, workflow command, JSON ---------------------------------------------------------
 
 

@@ -22,6 +22,8 @@ from reconciler.views.markdown_parts import MAX_CHARS, names, next_steps, page, 
 from reconciler.views.markdown_plan import render_plan
 from reconciler.views.where_words import where_paragraph
 
+MAX_PROBLEM_CHARS = 4_000  # of its row, in which escapes may take ten times the characters of the problem
+
 __all__ = [
     "MAX_CHARS",
     "render_check",
@@ -80,13 +82,13 @@ def render_validation(
 
 
 def _problem_row(label: str, problem: Problem) -> str:
-    return row(
-        label,
-        for_markdown_code(problem.where) if problem.where else "",
-        for_markdown_code(problem.key) if problem.key else "",
-        for_markdown(problem.message),
-        for_markdown(problem.hint),
-    )
+    """Return the row of a problem. One that would crowd out others shows only its place."""
+    where = for_markdown_code(problem.where) if problem.where else ""
+    key = for_markdown_code(problem.key) if problem.key else ""
+    whole = row(label, where, key, for_markdown(problem.message), for_markdown(problem.hint))
+    if len(whole) <= MAX_PROBLEM_CHARS:
+        return whole
+    return row(label, where, "", "is too long to show here", "run `reconciler validate`")
 
 
 def render_state_list(documents: Iterable[Document], now: datetime, *, unread: int = 0) -> str:

@@ -58,14 +58,10 @@ def _listed(document: Document, now: datetime) -> tuple[str, ...]:
         words.standing(document, now),
         age(applied.at if applied else None, now),
         (instant(applied.at) if applied else None) or "never",
-        _actor(applied.by if applied else By()),
+        for_terminal(words.shorten(applied.by.actor)) if applied and applied.by.actor else "-",
         _commit(applied.by if applied else By()),
         str(document.serial),
     )
-
-
-def _actor(by: By) -> str:
-    return for_terminal(by.actor) if by.actor else "-"
 
 
 def _commit(by: By) -> str:

@@ -483,11 +483,12 @@ def validation_summary(errors: Sequence[Problem], warnings: Sequence[Problem], *
 
     With errors it is such as `Invalid: 2 errors, 1 warning. 11 environments have no error.`.
     """
-    warned = counted(len(warnings), "warning") if warnings else "no warnings"
+    warned = counted(sum(one.stands_for for one in warnings), "warning") if warnings else "no warnings"
     if errors:
+        total = counted(sum(one.stands_for for one in errors), "error")
         verb = "has" if count == 1 else "have"
         valid = f" {environments(count)} {verb} no error." if count else ""
-        return f"Invalid: {counted(len(errors), 'error')}, {warned}.{valid}"
+        return f"Invalid: {total}, {warned}.{valid}"
     fleet = f"{environments(count)}, " if count is not None else ""
     return f"Valid: {fleet}{warned}."
 

@@ -21,6 +21,7 @@ from reconciler.io.http.coding import UndecodableBody, undo_codings
 from reconciler.io.http.proxy import Proxy, find_proxy
 from reconciler.io.http.tls import make_tls_context
 from reconciler.io.http.transport import Exchange, Transport
+from reconciler.text.counts import digits
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Connections:
     @property
     def shown_timeout(self) -> str:
         """Return the timeout of one request as messages show it."""
-        return f"{self._timeout_s:g} s"
+        return f"{digits(self._timeout_s)} s"
 
     async def leave(self, key: Hashable) -> None:
         """Close the idle connections of a key."""

@@ -14,7 +14,7 @@ from reconciler import __version__
 from reconciler.cli.main import COMMANDS, REPORT_TO, run
 from reconciler.cli.output import MAX_SHOWN_PROBLEMS, say
 from reconciler.cli.session import Session
-from reconciler.errors import InputError
+from reconciler.errors import InputError, InvalidManifests
 from reconciler.model import Problem
 from tests.acceptance.conftest import Cli
 
@@ -152,15 +152,26 @@ def test_a_label_is_coloured_on_a_terminal_alone(
     assert terminal.getvalue() == ("\x1b[31m\x1b[1merror: \x1b[0mthis\n\x1b[1mnote: \x1b[0mthis\nwarning: this\n")
 
 
-def test_of_a_thousand_problems_the_first_are_shown(
+def test_of_the_problems_of_manifests_the_first_are_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One wrong default in a fleet causes them; the rest is counted, with the command that lists all."""
     problems = [Problem(f"manifests/e{number:03}.yaml", 1, 1, "wave", "is no number") for number in range(502)]
-    assert ending_with(monkeypatch, InputError(problems=problems)) == 3
+    assert ending_with(monkeypatch, InvalidManifests(problems=problems)) == 3
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == MAX_SHOWN_PROBLEMS + 1
     assert lines[-2:] == [
         "error: manifests/e499.yaml:1:1: wave: is no number",
         "… and 2 more: `reconciler validate --format json` lists all",
     ]
+
+
+def test_problems_that_validate_does_not_find_are_all_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Missing tokens, rows of a CSV and unknown variables are listed by no other command."""
+    problems = [Problem("companies.csv", number, 1, "wave", "is a text") for number in range(MAX_SHOWN_PROBLEMS + 2)]
+    assert ending_with(monkeypatch, InputError(problems=problems)) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == MAX_SHOWN_PROBLEMS + 2
+    assert lines[-1] == "error: companies.csv:501:1: wave: is a text"

@@ -38,7 +38,11 @@ def test_an_empty_allowed_list_allows_nothing_and_none_allows_all() -> None:
 
 @pytest.mark.parametrize(
     ("count", "hint"),
-    [(0, "allowed here: none"), (5, "allowed here: a0.b, a1.b, a2.b, a3.b, a4.b"), (6, "a3.b, a4.b, …")],
+    [
+        (0, "allowed here: none"),
+        (5, "allowed here: a0.b, a1.b, a2.b, a3.b, a4.b"),
+        (6, "allowed here: a0.b, a1.b, a2.b, a3.b, a4.b and 1 more"),
+    ],
 )
 def test_up_to_five_allowed_hosts_are_named(count: int, hint: str) -> None:
     violation = find_violation(Policy(allowed=(tuple(f"a{at}.b" for at in range(count)),)), "x.b")

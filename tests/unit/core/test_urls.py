@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.urls import (
     find_base_url_fault,
+    find_character_fault,
     find_filled_fault,
     find_secret_fault,
     find_url_fault,
@@ -156,3 +157,22 @@ def test_the_host_is_the_text_between_the_slashes(url: str) -> None:
     authority = rest.split("/")[0].split("?")[0] if separator and scheme in ("https", "http") else ""
     host = authority if authority.startswith("[") else authority.partition(":")[0]
     assert host_of(url) == (host.partition("]")[0] + "]" if "]" in host and host[0] == "[" else host).lower()
+
+
+@pytest.mark.parametrize(
+    ("character", "name"),
+    [
+        ("\u0085", "a control character"),
+        ("\u009b", "a control character"),
+        ("\u2800", "braille pattern blank"),
+        ("\u115f", "hangul choseong filler"),
+        ("\ufe0f", "variation selector-16"),
+        ("\u200b", "zero width space"),
+    ],
+)
+def test_a_character_that_can_not_be_seen_is_named(character: str, name: str) -> None:
+    """It is one that every output shows as an escape."""
+    fault = find_character_fault(f"https://hooks.acme.com.br/{character}")
+    assert fault is not None
+    assert f"U+{ord(character):04X} ({name})" in fault.message
+    assert fault.hint == "remove it: it looks like a blank, or like nothing"

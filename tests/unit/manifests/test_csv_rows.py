@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
+from reconciler.manifests import csv_rows
 from reconciler.manifests.csv_rows import Row, check_company, parse_rows
 from reconciler.manifests.merged import TreeOptions
+from reconciler.manifests.schema import MAX_PROBLEMS, near_miss
 from reconciler.model import AuthScheme, Event, Location
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJvcmdhbml6YXRpb25JZCI6IjEifQ.c2lnbmF0dXJl"
@@ -98,6 +102,34 @@ def test_a_near_miss_is_proposed_also_without_its_group() -> None:
     """`messageStatus` is written like that on the vendor's page."""
     _, problems = parse_rows("c.csv", b"environment,messageStatus,acount_id\n", OPTIONS)
     assert [one.hint for one in problems] == ["did you mean webhooks.messageStatus?", "did you mean account_id?"]
+
+
+def test_of_many_wrong_columns_the_first_are_explained_and_the_others_counted() -> None:
+    """The search for a near miss takes too long for each of a hundred thousand."""
+    found = faults("environment,wave," + ",".join(f"wav{number}" for number in range(102)) + ",wave\na" + ",1" * 104)
+    assert found[:100] == [f"1:{3 + number}: wav{number}: is not a key of a manifest" for number in range(100)]
+    assert found[100:] == ["1:103: : 3 more columns can't be used"]
+
+
+def test_a_hint_at_a_wrong_column_is_looked_for_once_for_each_column_that_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To find the delimiter, it is enough to know which columns are known."""
+    asked: list[str] = []
+
+    def count(word: str, known: Iterable[str]) -> str | None:
+        asked.append(word)
+        return near_miss(word, known)
+
+    monkeypatch.setattr(csv_rows, "near_miss", count)
+    faults("environment," + ",".join(f"wav{number}" for number in range(1_000)) + "\na" + ",1" * 1_000)
+    assert len(asked) == MAX_PROBLEMS
+
+
+@pytest.mark.parametrize("text", ["environment,wave\n", "sep=;\nenvironment;wave\n\n;\n"])
+def test_a_file_without_a_row_is_an_error(text: str) -> None:
+    """Otherwise an export that failed looks like an import that worked."""
+    assert faults(text) == [f"{1 + text.startswith('sep')}:1: : has no row below the first one"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

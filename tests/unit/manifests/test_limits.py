@@ -15,9 +15,12 @@ from reconciler.core.fill import MAX_NAMES, MAX_PLACES, MAX_URL_BYTES, MAX_WRITT
 from reconciler.manifests import STORED_SCHEMA as SCHEMA
 from reconciler.manifests.load import load_tree
 from reconciler.manifests.merged import Tree, TreeOptions
-from reconciler.manifests.nodes import MAX_NODES
+from reconciler.manifests.nodes import MAX_NODES, MAX_PATH, File, parse_file
+from reconciler.manifests.quoting import MAX_SENTENCE
 from reconciler.manifests.schema import MAX_PROBLEMS, near_miss
 from reconciler.model import EVENTS, AuthScheme
+from reconciler.model.problem import MAX_KEY_PART
+from reconciler.views.words import validation_summary
 
 HOST = "https://hooks.acme.com.br/"
 
@@ -81,13 +84,64 @@ def test_what_a_template_may_hold_is_bounded() -> None:
 
 
 def test_only_the_first_problems_of_a_file_are_reported_one_by_one() -> None:
-    """The others are counted at the place of the first of them, without those of other files."""
+    """The others are counted after them, at the place of the last one, without those of other files."""
     write("".join(f"k{number:03}: 1\n" for number in range(MAX_PROBLEMS + 7)))
     write("wave: x\n", "outra.yaml")
     errors = [one for one in load().errors if one.file == "manifests/loja.yaml"]
     assert len(errors) == MAX_PROBLEMS + 1
-    assert (errors[-1].line, errors[-1].message) == (100, "the file has 8 more problems")
+    assert (errors[-1].line, errors[-1].message) == (107, "the file has 8 more errors")
     assert [one.key for one in load().errors if one.file == "manifests/outra.yaml"] == ["webhooks", "wave"]
+
+
+def test_what_counts_further_warnings_comes_last_and_is_in_the_total() -> None:
+    """Vars on one line share its number, so that the column decides the order."""
+    unused = ", ".join(f"v{number:04}: x" for number in range(MAX_PROBLEMS + 50))
+    write(f"vars: {{{unused}}}\n" + webhooks(HOST))
+    warnings = load().warnings
+    assert sorted(warnings)[-1].message == "the file has 50 more warnings"
+    assert validation_summary((), warnings, count=1) == "Valid: 1 environment, 150 warnings."
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("? {long}\n: 1\n", "{short}"),
+        ("vars:\n  ? {long}\n  : 1x\n", "vars.{short}"),
+        ("webhooks:\n  ? {long}\n  : x\n", "webhooks.{short}"),
+        ("x:\n  ? {long}\n  : {{a: 1, a: 1}}\n", "x.{short}"),
+    ],
+)
+def test_a_long_name_is_cut_in_every_part_of_a_problem(written: str, key: str) -> None:
+    """Otherwise each output repeats a megabyte, and a table has no room for it."""
+    write(written.format(long="k" * 100_000))
+    tree = load()
+    found = [*tree.errors, *tree.warnings]
+    assert key.format(short="k" * (MAX_KEY_PART - 1) + "…") in [one.key for one in found]
+    assert all(len(one.message) <= MAX_SENTENCE and len(one.hint) <= MAX_SENTENCE for one in found)
+
+
+def test_many_problems_below_one_long_key_share_no_copies_of_it() -> None:
+    """Ten thousand copies of a key of a megabyte would take ten gigabytes."""
+    file = parse_file("a.yaml", f"? {'k' * 100_000}\n: {{{'a: 1, ' * 1_000}}}\n".encode())
+    assert isinstance(file, File)
+    assert len(file.problems) == 999
+    assert sum(len(one.key) for one in file.problems) <= 999 * MAX_PATH
+
+
+def test_the_start_of_a_token_is_masked_before_a_key_is_cut() -> None:
+    """The part of a token that is shown would not be found any more."""
+    token = "Canary0Token1Value" * 20
+    jwt = f"eyJhbGciOiJub25lIn0.eyJv{'x' * 2_000}.c2ln"
+    for value in (token, jwt):
+        write(f"? {value}\n: 1\nvars: {{a: '{value}'}}\n" + webhooks(HOST))
+        options = TreeOptions(
+            "https://www.plugchat.com.br", AuthScheme.RAW, ("www.plugchat.com.br",), known_tokens=(token,)
+        )
+        tree = load_tree("manifests", options)
+        shown = "\n".join(f"{one} {one.quote}" for one in (*tree.errors, *tree.warnings))
+        assert tree.errors
+        assert "Canary0" not in shown
+        assert "eyJ" not in shown
 
 
 @pytest.mark.parametrize("text", ["a: [" + "x," * MAX_NODES + "]\n", "a: 1\n" * (MAX_NODES // 2 + 1)])

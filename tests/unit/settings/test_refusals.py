@@ -241,6 +241,23 @@ def test_an_unknown_variable_gets_a_near_miss(name: str, near: str) -> None:
     assert fault(environ={name: ""}).key == name
 
 
+@pytest.mark.parametrize(("timeout", "least"), [("99999999", "100000179"), ("400d", "34560180"), ("900.5", "1081")])
+def test_the_least_lease_can_be_pasted(timeout: str, least: str) -> None:
+    """It is a whole number without an exponent, and not too small."""
+    assert fault(timeout=timeout).hint == f"write a lease of {least} or more"
+    load_settings({}, "/nonexistent", {"timeout": timeout, "lease": least})
+
+
+def test_a_long_name_or_value_is_not_repeated_whole(tmp_path: Path) -> None:
+    """A message with a megabyte hides all others."""
+    assert len(str(fault(environ={f"RECONCILER_{'A' * 100_000}": "x"}))) < 200
+    (tmp_path / "reconciler.toml").write_text(f'state = "{"x" * 4_097}"\n')
+    assert fault(tmp_path).message == "is longer than 4,096 characters"
+    hosts = ", ".join(f'"h{number}.acme.com.br"' for number in range(2_000))
+    (tmp_path / "reconciler.toml").write_text(f'[api]\nbase_url = "https://x.example.org"\nallowed_hosts = [{hosts}]\n')
+    assert "h4.acme.com.br and 1,995 more" in fault(tmp_path).hint
+
+
 @pytest.mark.parametrize("name", ["RECONCILER_ZZZ", "RECONCILER_", "RECONCILER_X"])
 def test_a_variable_that_is_like_no_other_gets_no_near_miss(name: str) -> None:
     """The common prefix does not count as similar: the hint RECONCILER_API would mislead."""

@@ -138,7 +138,7 @@ def test_alike_failures_are_one_annotation() -> None:
     commands = parse(github.render_result(RunResult(results), path_of=str))
     assert [command.properties["title"] for command in commands] == [
         "reconciler apply",
-        "loja-0, loja-1, loja-2, loja-3, loja-4 and 2995 more: failed",
+        "loja-0, loja-1, loja-2, loja-3, loja-4 and 2,995 more: failed",
     ]
 
 

@@ -52,6 +52,17 @@ def _fleet(count: int, make: Callable[[str, int], EnvironmentPlan], warnings: in
     )
 
 
+def test_a_problem_with_a_long_text_keeps_its_place_in_the_table() -> None:
+    """A reviewer sees where it is, and in order, however long its other parts are."""
+    hostile = Problem("m/a.yaml", 3, 5, "k" * 400, "<`|@" * 250, "<`|@" * 250)
+    page = markdown.render_validation([hostile, Problem("m/b.yaml", 1, 1, "wave", "is a text")], ())
+    rows = page.splitlines()[4:]
+    assert rows == [
+        "| error | `m/a.yaml:3:5` |  | is too long to show here | run `reconciler validate` |",
+        "| error | `m/b.yaml:1:1` | `wave` | is a text |  |",
+    ]
+
+
 def _shown(page: str) -> int:
     return page.count("<details")
 

@@ -55,7 +55,7 @@ def test_ten_thousand_environments_are_one_readable_problem() -> None:
     found = [Unreviewed(f"e{n:05}", COMMIT, UnreviewedCause.NO_PULL_REQUEST) for n in range(10_000)]
     (problem,) = explain_unreviewed(found, "sha256:77")
     assert problem.message.startswith("10,000 environments, e00000, ")
-    assert "and 9900 more: commit 0123456789ab changed them" in problem.message
+    assert "and 9,900 more: commit 0123456789ab changed them" in problem.message
 
 
 def test_a_review_says_to_update_the_branch() -> None:
