@@ -59,7 +59,7 @@ def demo(session: Session, globs: tuple[str, ...], pause: bool) -> int:
 
 
 def copy_manifests(source: Path, target: Path) -> None:
-    """Copy the folder of manifests, without what no manifest is, such as a pipe. Raises: InputError."""
+    """Copy the folder of manifests, without pipes, devices and broken links. Raises: InputError."""
 
     def find_others(folder: str, names: list[str]) -> list[str]:
         paths = ((name, Path(folder, name)) for name in names)
